@@ -20,6 +20,14 @@ public:
     virtual void write(PhysicalAddress address, unsigned size, u64 value) = 0;
 };
 
+// The I/O address space: what IN and OUT reach. Sizes 1, 2 and 4; ports that nobody answers read as all ones.
+class IoPort {
+public:
+    virtual ~IoPort() = default;
+    virtual u64 in(u16 port, unsigned size) = 0;
+    virtual void out(u16 port, unsigned size, u64 value) = 0;
+};
+
 // Told when bytes of a page with decoded code change (blocks die) or when a page becomes code (write entries of translation caches go).
 class CodeListener {
 public:
