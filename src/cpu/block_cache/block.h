@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cpu/micro_op.h"
+
+
+namespace vtsim::timing {
+struct BlockTiming;
+}
+
+namespace vtsim::cpu {
+
+// A run of instructions inside one page that is entered at the top only. Blocks live in the arena of the block cache until that is emptied
+// as a whole; a killed block keeps its place and gets another generation, so that links to it miss.
+struct Block {
+    u64 key;                        // physical address of the first byte | mode bits << 48
+    u32 generation;                 // even while alive; links remember it
+    u16 count;                      // instructions
+    u16 bytes;
+    u64 frame;                      // physical address of its page
+    u64 second_frame;               // page of the last byte of an instruction that crosses the page end, else no_frame
+    u16 offset;                     // page offset of the first instruction
+    u16 op_count;
+    const timing::BlockTiming* timing;   // timing mode only
+    MicroOp* ops;
+
+    static constexpr u64 no_frame = ~u64{0};
+    [[nodiscard]] bool crosses_page() const { return second_frame != no_frame; }
+};
+
+// Where control goes after a block: stands in the slots after the terminal micro-op. Valid while the block has that generation.
+struct Link {
+    Block* block;
+    u32 generation;
+    u32 pad0;
+    u64 target;                     // of the successor: offset from the page of this block, wraps at 64 bits
+    u64 pad1;
+};
+static_assert(sizeof(Link) == sizeof(MicroOp));
+
+inline Link& link_after(const MicroOp& terminal, unsigned which) {
+    return *const_cast<Link*>(reinterpret_cast<const Link*>(&terminal + 1 + which));   // a link is the one mutable thing in a block
+}
+
+}  // namespace vtsim::cpu

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cpu/block_cache/block_cache.h"
+
+#include <algorithm>
+#include <new>
+
+namespace vtsim::cpu {
+namespace {
+
+constexpr std::size_t chunk_bytes = 1 * MiB;
+constexpr std::size_t max_chunks = 64;
+
+}  // namespace
+
+BlockCache::BlockCache(stats::Group& parent) : stats(parent, "blocks") {
+    none_.key = ~u64{0};
+    none_.generation = 1;          // odd: never equal to a link's
+    front_.fill(&none_);
+}
+
+BlockCache::~BlockCache() = default;
+
+void BlockCache::Release::operator()(std::byte* chunk) const { ::operator delete(chunk, std::align_val_t{32}); }
+
+Block* BlockCache::find_slow(u64 key) {
+    const auto found = map_.find(key);
+    if (found == map_.end()) return nullptr;
+    front_[slot(key)] = found->second;
+    return found->second;
+}
+
+Block* BlockCache::allocate(u64 key, unsigned ops) {
+    const std::size_t bytes = (sizeof(Block) + 31) / 32 * 32 + ops * sizeof(MicroOp);
+    if (chunks_.empty() || used_ + bytes > chunk_bytes) {
+        if (!chunks_.empty()) ++chunk_;
+        if (chunk_ == max_chunks) clear();
+        if (chunk_ == chunks_.size()) chunks_.push_back(std::unique_ptr<std::byte[], Release>(static_cast<std::byte*>(::operator new(chunk_bytes, std::align_val_t{32}))));
+        used_ = 0;
+    }
+    std::byte* place = chunks_[chunk_].get() + used_;
+    used_ += bytes;
+    auto* block = new (place) Block{};
+    block->key = key;
+    block->generation = generation_;
+    block->second_frame = Block::no_frame;
+    block->ops = reinterpret_cast<MicroOp*>(place + (sizeof(Block) + 31) / 32 * 32);
+    ++stats.decoded;
+    return block;
+}
+
+void BlockCache::insert(Block* block) {
+    map_[block->key] = block;
+    front_[slot(block->key)] = block;
+    pages_[block->frame].push_back(block);
+    if (block->crosses_page()) pages_[block->second_frame].push_back(block);
+}
+
+void BlockCache::kill(u64 first, unsigned bytes) {
+    for (u64 frame = first & ~page_offset_mask; frame < first + bytes; frame += page_size) {
+        const auto page = pages_.find(frame);
+        if (page == pages_.end()) continue;
+        std::erase_if(page->second, [&](Block* block) {
+            const u64 start = block->frame + block->offset;
+            const bool in_second = block->second_frame == frame;
+            const bool overlaps = in_second || (start < first + bytes && start + block->bytes > first);
+            if (!overlaps) return false;
+            block->generation |= 1;                 // links to it miss from now on
+            ++stats.killed;
+            if (const auto it = map_.find(block->key); it != map_.end() && it->second == block) map_.erase(it);
+            if (auto& front = front_[slot(block->key)]; front == block) front = &none_;
+            block->key = ~u64{0};
+            return true;
+        });
+        if (page->second.empty()) pages_.erase(page);
+    }
+}
+
+void BlockCache::clear() {
+    map_.clear();
+    pages_.clear();
+    front_.fill(&none_);
+    chunk_ = 0;
+    used_ = 0;
+    generation_ += 2;
+    ++empties;
+    ++stats.emptied;
+}
+
+}  // namespace vtsim::cpu

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "arch/access.h"
+#include "arch/event.h"
+#include "arch/state.h"
+#include "base/physical_memory.h"
+#include "base/stats/stats.h"
+#include "cpu/block_cache/block_cache.h"
+#include "cpu/core_params.h"
+#include "cpu/core_stats.h"
+#include "cpu/micro_op.h"
+#include "mmu/mmu.h"
+#include "timing/core_model.h"
+
+namespace vtsim::apic {
+class LocalApic;
+}
+namespace vtsim::vmx {
+class Vmx;
+}
+
+namespace vtsim::cpu {
+
+// Why execute() came back.
+enum class Stop : u8 {
+    budget,      // the granted cycles are used up
+    resync,      // the next instruction touches a device: begin an activation in step with the kernel and go on
+    halted,      // HLT, MWAIT, shutdown-free waiting: sleeps until something wakes it
+    ended,       // nothing more will run: end_cause() says why
+    limit,       // the instruction limit was reached, exactly
+};
+
+enum class EndCause : u8 { none, magic_exit, triple_fault, vmx_abort };
+
+enum class Mode : u8 { functional, warm, timing };
+
+// What the MicroOps of a block depend on beside the bytes: part of a block's key.
+struct DecodeMode {
+    bool code64 = false, default32 = false, stack32 = false, timed = false, single_step = false;
+    bool fpu_traps = false;        // CR0.EM or CR0.TS: #NM
+    bool sse_disabled = false;     // CR0.EM or not CR4.OSFXSR: #UD
+    bool flat = false;             // 32-bit code with all data segments flat and writable: addresses need no segment arithmetic
+    [[nodiscard]] u64 bits() const {
+        return u64{code64} | u64{default32} << 1 | u64{stack32} << 2 | u64{timed} << 3 | u64{single_step} << 4 | u64{fpu_traps} << 5 | u64{sse_disabled} << 6 | u64{flat} << 7;
+    }
+};
+
+// One logical processor: architectural state, memory fast path and the run loop's bookkeeping. Handlers and instruction bodies
+// (exec/) are functions over it, so its members are public; what the rest of the program may use are the functions up to "for exec/".
+class Core final : public CodeListener {
+public:
+    Core(unsigned index, const CoreParams& params, PhysicalMemory& memory, BusPort& bus, IoPort& io, stats::Group& parent);
+    ~Core() override;
+
+    // Runs until the local clock reaches `until_cycle` or something else stops it.
+    Stop execute(u64 until_cycle);
+    // The local clock equals the kernel's: the first instruction may touch devices. Otherwise such an instruction stops with resync.
+    void begin_activation(bool in_step) { in_step_ = in_step; }
+    [[nodiscard]] u64 cycles() const;             // local clock, core cycles
+    [[nodiscard]] u64 instructions() const { return retired_before_grant_ + static_cast<u64>(granted - budget); }
+    void skip_to(u64 cycle);                      // idle time passes
+    void set_instruction_limit(u64 instructions) { instruction_limit_ = instructions; }
+    // Something outside changed (interrupt, NMI, INIT, SIPI, stop request): look at it at the next instruction boundary.
+    void kick();
+    [[nodiscard]] bool wake_pending() const;      // a halted core has a reason to go on
+    [[nodiscard]] EndCause end_cause() const { return end_cause_; }
+    [[nodiscard]] int exit_status() const { return exit_status_; }     // of a magic exit
+    void set_mode(Mode mode);
+    [[nodiscard]] Mode mode() const { return mode_; }
+    [[nodiscard]] std::string describe() const;   // registers and, in VMX operation, the VMCS, for people
+    void reset();                                 // power-up state (SDM vol. 3, "Processor State After Reset")
+    // After the state was changed from outside (loader, debugger): rebuilds everything that is derived from it.
+    void state_changed();
+
+    void code_written(PhysicalAddress address, unsigned size) override;
+    void page_becomes_code(PhysicalAddress page) override;
+
+    // ---- for exec/ and events/ ------------------------------------------------------------------------------------------
+
+    // Hot: touched by most micro-ops.
+    arch::State s;
+    i64 budget = 0;                // instructions left of the grant; negative: stop at the next block
+    i64 granted = 0;
+    u64 data_context = 0;          // id of the address space and privilege in the tags of the translation cache
+    u64 fetch_context = 0;
+    const Block* block = nullptr;  // timing mode: being executed, not yet retired by the timing model
+    u64 cycle_limit = 0;           // timing mode: end of the grant
+    u64 mode_bits = 0;             // DecodeMode::bits() << 48
+    u8* host_base = nullptr;       // of physical memory
+    mmu::Mmu mmu;
+    timing::CoreModel model;
+    BlockCache blocks;
+
+    arch::FaultDetails fault;      // of the last event
+    std::unique_ptr<vmx::Vmx> vmx;
+    std::unique_ptr<apic::LocalApic> apic;
+    PhysicalMemory& memory;
+    BusPort& bus;
+    IoPort& io;
+    unsigned index;
+    CoreParams params;
+    CoreStats stats;
+
+    [[nodiscard]] u64 tsc() const;                 // as RDTSC reads it outside VMX non-root operation: cycles() * ratio + tsc_offset
+    [[nodiscard]] u64 rip_of(const MicroOp& op) const { return s.gpr[arch::State::code_page_register] + op.offset; }
+    [[nodiscard]] u64 next_rip(const MicroOp& op) const { return truncate_rip(rip_of(op) + op.length); }
+    [[nodiscard]] u64 truncate_rip(u64 linear) const;     // linear instruction address -> RIP (minus CS.base, 16/32/64 bits)
+    [[nodiscard]] bool code64() const { return decode_mode.code64; }
+    DecodeMode decode_mode;
+
+    // Derived state: call what fits after changing the state.
+    void privilege_changed();      // CPL or RFLAGS.AC changed: tags
+    void context_changed();        // CR0, CR3, CR4, EFER, EPT, VPID changed: paging context, decode mode, tags
+    void segments_changed();       // CS or SS or a flat assumption changed: decode mode
+
+    // Memory operand of a micro-op. Segment checks included (#GP/#SS); faults park their details in `fault`.
+    [[nodiscard]] u64 effective_address(const MicroOp& op) const;                               // offset, truncated to the address size
+    [[nodiscard]] arch::Outcome<u64> linear(const MicroOp& op, unsigned bytes, bool write) const;
+    [[nodiscard]] arch::Outcome<u64> linear(arch::SegmentRegister segment, u64 offset, unsigned bytes, bool write) const;
+    template <class T> arch::Outcome<T> read(const MicroOp& op);
+    template <class T> arch::Event write(const MicroOp& op, const T& value);
+    template <class T> arch::Outcome<T> read(arch::SegmentRegister segment, u64 offset);
+    template <class T> arch::Event write(arch::SegmentRegister segment, u64 offset, const T& value);
+    // Linear addresses at the current privilege, or as implicit supervisor accesses (descriptor tables, TSS).
+    template <class T> arch::Outcome<T> read_linear(u64 linear);
+    template <class T> arch::Event write_linear(u64 linear, const T& value);
+    template <class T> arch::Outcome<T> read_system(u64 linear);
+    template <class T> arch::Event write_system(u64 linear, const T& value);
+    // Translates for a write and checks it without writing: what a multi-part instruction proves before it commits.
+    arch::Event probe_write(u64 linear, unsigned bytes);
+    // Any size, any alignment, page crossings, MMIO. Privilege from `access`.
+    arch::Event read_bytes(u64 linear, void* to, unsigned bytes, arch::Access access);
+    arch::Event write_bytes(u64 linear, const void* from, unsigned bytes, arch::Access access);
+    [[nodiscard]] arch::Access access(arch::AccessKind kind) const {
+        return {.kind = kind, .user = s.cpl == 3, .smap_off = s.cpl != 3 && (s.rflags & arch::rflags::ac) != 0};
+    }
+    // Stack of the current mode: RSP, ESP or SP; T is the pushed size. pop reads at an offset and does not move the pointer until committed.
+    template <class T> arch::Event push(T value);
+    template <class T> arch::Outcome<T> pop();
+    [[nodiscard]] u64 stack_mask() const { return decode_mode.code64 ? ~u64{0} : (decode_mode.stack32 ? 0xffff'ffff : 0xffff); }
+    void set_stack_pointer(u64 value) { s.gpr[arch::rsp] = (s.gpr[arch::rsp] & ~stack_mask()) | (value & stack_mask()); }
+
+    // Register file by decoded number.
+    template <class T> [[nodiscard]] T reg(u8 number) const;
+    template <class T> void set_reg(u8 number, T value);        // 32 bits zero-extend, 8 and 16 keep the rest
+    void set_reg_sized(u8 number, unsigned width_log2, u64 value);
+    [[nodiscard]] u64 reg_sized(u8 number, unsigned width_log2) const;
+
+    // True while a register access may go to a device now; else return resync_event.
+    [[nodiscard]] bool in_step() const { return in_step_; }
+    static constexpr arch::Event resync_event{arch::EventKind::resync, 0, 0};
+    // Interrupts and traps are not taken before the instruction after the next one (STI, MOV SS).
+    void inhibit_interrupts_once() { interrupt_shadow = true; }
+    bool interrupt_shadow = false;
+    bool attention = false;             // something to look at before the next instruction (events/boundary.cpp)
+    bool halted = false;
+    void end(EndCause cause, int status) { end_cause_ = cause; exit_status_ = status; attention = true; }
+    void report_missing(const MicroOp& op, const char* name);    // an instruction that is not there: named once in the log, then #UD
+
+private:
+    friend Next enter(Core&);
+    friend Next raise(Core&, const MicroOp&, arch::Event);
+    void rebuild_decode_mode();
+    void grant(u64 until_cycle);
+
+    bool in_step_ = false;
+    Mode mode_ = Mode::functional;
+    EndCause end_cause_ = EndCause::none;
+    int exit_status_ = 0;
+    u64 retired_before_grant_ = 0;
+    u64 instruction_limit_ = ~u64{0};
+    u64 functional_base_cycles_ = 0;    // functional mode: cycles at functional_base_instructions_
+    u64 functional_base_instructions_ = 0;
+};
+
+}  // namespace vtsim::cpu
+
+#include "cpu/core_access.inl"

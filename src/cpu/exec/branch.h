@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cpu/exec/dispatch.h"
+
+// Near branches: the end of a block and the way into the next.
+namespace vtsim::cpu {
+
+enum class BranchKind : u8 { conditional, jump, call, indirect_jump, indirect_call, ret };
+
+namespace slow {
+// The link does not lead anywhere yet, its block died, or its page is mapped elsewhere now: looks the target up, mends the link and goes on. (run_loop.cpp)
+Next follow(Core& core, const MicroOp& terminal, Link& link);
+Next indirect(Core& core, u64 linear_target);
+// Leaves before `block`, which was looked at but not started.
+Next leave_before(Core& core, const Block& block);
+void mispredicted(Core& core);
+}  // namespace slow
+
+// Starts a block. The budget counts instructions; in timing mode the block before is retired into the timing model here and the clock is looked at.
+template <bool timed>
+[[gnu::always_inline]] inline Next start(Core& core, const Block& block) {
+    if constexpr (timed) {
+        core.retire_block();
+        core.block = &block;
+        core.touch_code(block);
+        if (core.model.cycles() >= core.cycle_limit) [[unlikely]] return slow::leave_before(core, block);
+    }
+    core.budget -= block.count;
+    if (core.budget < 0) [[unlikely]] return slow::leave_before(core, block);
+    return dispatch(core, block.ops[0]);
+}
+
+// Follows a direct link. Same page: the generation decides. Another page: the instruction translation of the target must still lead to the block's frame.
+template <bool timed>
+[[gnu::always_inline]] inline Next follow(Core& core, const MicroOp& terminal, Link& link) {
+    const Block* block = link.block;
+    if (block->generation != link.generation) [[unlikely]] return slow::follow(core, terminal, link);
+    if (link.target >= page_size) {
+        const u64 linear = core.s.gpr[arch::State::code_page_register] + link.target;
+        const auto& entry = core.mmu.fetch_cache.entry(linear);
+        if (entry.tag != ((linear & ~page_offset_mask) | core.fetch_context) || entry.frame != block->frame) [[unlikely]] return slow::follow(core, terminal, link);
+        if (timed && !core.mmu.touch_fetch(entry.way, entry.serial)) [[unlikely]] return slow::follow(core, terminal, link);
+        core.s.gpr[arch::State::code_page_register] = linear & ~page_offset_mask;
+    }
+    return start<timed>(core, *block);
+}
+
+// An indirect target: the page's translation, then the block table.
+template <bool timed>
+[[gnu::always_inline]] inline Next go_to(Core& core, u64 linear) {
+    const auto& entry = core.mmu.fetch_cache.entry(linear);
+    if (entry.tag != ((linear & ~page_offset_mask) | core.fetch_context)) [[unlikely]] return slow::indirect(core, linear);
+    if (timed && !core.mmu.touch_fetch(entry.way, entry.serial)) [[unlikely]] return slow::indirect(core, linear);
+    const u64 key = (entry.frame | (linear & page_offset_mask)) | core.mode_bits;
+    const Block* block = core.blocks.find_fast(key);
+    if (block->key != key || block->crosses_page()) [[unlikely]] return slow::indirect(core, linear);
+    core.s.gpr[arch::State::code_page_register] = linear & ~page_offset_mask;
+    return start<timed>(core, *block);
+}
+
+template <bool timed>
+[[gnu::always_inline]] inline void predict_conditional(Core& core, const MicroOp& op, bool taken) {
+    if constexpr (timed) {
+        if (!core.predictor.conditional(core.rip_of(op), taken)) [[unlikely]] slow::mispredicted(core);
+    }
+}
+
+template <bool timed>
+[[gnu::always_inline]] inline Next branch_if(Core& core, const MicroOp& jcc, bool taken) {
+    predict_conditional<timed>(core, jcc, taken);
+    return follow<timed>(core, jcc, link_after(jcc, taken ? 0 : 1));
+}
+
+}  // namespace vtsim::cpu
