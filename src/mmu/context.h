@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <unordered_map>
+
+#include "arch/access.h"
+#include "base/bits.h"
+#include "tlb/tag.h"
+
+// Paging contexts, interned into the small numbers that tag the translation caches.
+namespace vtsim::mmu {
+
+// Who accesses, as far as a checked translation depends on it.
+enum class Privilege : u8 { supervisor, user, supervisor_ac };
+inline constexpr unsigned privileges = 3;
+
+constexpr Privilege privilege_of(bool user, bool smap_off) {
+    if (user) return Privilege::user;
+    return smap_off ? Privilege::supervisor_ac : Privilege::supervisor;
+}
+
+// EPTRTAs get the numbers that Space::root holds; 0 is "EPT off".
+class EptRoots {
+public:
+    static constexpr u64 address_mask = Field<51, 12>::mask;
+
+    u16 number(u64 eptp) {
+        const u64 root = eptp & address_mask;
+        if (root == last_root_ && last_number_ != 0) return last_number_;
+        return remember(root);
+    }
+    // The number of a root that was used before, or 0.
+    [[nodiscard]] u16 find(u64 eptp) const;
+    // All 65535 numbers are used: the owner must flush everything and call clear.
+    [[nodiscard]] bool full() const { return numbers_.size() >= 0xffff; }
+    void clear();
+
+private:
+    u16 remember(u64 root);
+
+    std::unordered_map<u64, u16> numbers_;
+    u64 last_root_ = 0;
+    u16 last_number_ = 0;
+};
+
+// The tag of what may be cached in a context, and all else that decides whether a checked translation may be used.
+struct ContextKey {
+    tlb::Space space;
+    u64 rules = 0;              // WP, NXE, SMEP, ... of the context, and its protection-key rights
+    friend bool operator==(const ContextKey&, const ContextKey&) = default;
+};
+
+[[nodiscard]] ContextKey key_of(const arch::PagingContext& context, u16 root);
+
+// Gives each context in use three numbers below 0xfff, one a privilege. Dropping a context means that it gets new numbers when it is
+// used again: everything cached under the old ones is out of reach. When numbers run out the owner clears the caches and starts again.
+class ContextTable {
+public:
+    static constexpr u32 limit = 0xfff - privileges;
+    static constexpr u32 exhausted = ~u32{0};
+
+    // The number of the context's first privilege, or `exhausted`.
+    [[nodiscard]] u32 intern(const ContextKey& key) {
+        auto& slot = slots_[index(key)];
+        if (slot.used && slot.key == key) return slot.number;
+        if (next_ > limit) return exhausted;
+        slot = {key, next_, true};
+        next_ += privileges;
+        return slot.number;
+    }
+    template <class Match>
+    void drop_if(Match&& match) {
+        for (auto& slot : slots_)
+            if (slot.used && match(slot.key.space)) slot.used = false;
+    }
+    void restart() {
+        slots_.fill({});
+        next_ = 0;
+    }
+
+private:
+    struct Slot {
+        ContextKey key;
+        u32 number = 0;
+        bool used = false;
+    };
+    static u64 index(const ContextKey& key) {
+        const u64 mixed = (key.space.bits ^ (key.rules * 0x9e3779b97f4a7c15)) * 0xff51afd7ed558ccd;
+        return mixed >> 59;
+    }
+    std::array<Slot, 32> slots_{};
+    u32 next_ = 0;
+};
+
+}  // namespace vtsim::mmu

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+
+#include "base/address.h"
+#include "base/types.h"
+
+// What inline code of the core reads before it asks the MMU: linear page and interned context -> host address. An entry
+// grants only what has been checked (permissions, dirty bits); in warm and timing mode it counts only while the modelled
+// TLB way it names still has the same serial number (Mmu::touch_data).
+namespace vtsim::mmu {
+
+inline constexpr u64 no_tag = ~u64{0};              // page ~0 with context 0xfff, which is never handed out
+
+constexpr u64 page_tag(u64 linear, u64 context) { return (linear & ~page_offset_mask) | context; }
+
+// Host address = linear address + addend. Hit: page_tag(linear + size - 1, context) == entry.read_tag, with the entry
+// chosen by the page of the *first* byte; exact for accesses that cross a page, as neighbouring pages differ in index.
+struct TranslationEntry {
+    u64 read_tag = no_tag;
+    u64 write_tag = no_tag;                         // valid only for writable RAM pages with D set that hold no decoded code
+    u64 addend = 0;
+    u32 way = 0;                                    // of the first-level data TLB; for Mmu::touch_data
+    u32 serial = 0;
+};
+static_assert(sizeof(TranslationEntry) == 32);
+
+// One page of code: `frame` is its physical address, a host address is PhysicalMemory::host(frame).
+struct FetchEntry {
+    u64 tag = no_tag;
+    u64 frame = 0;
+    u32 way = 0;                                    // of the first-level instruction TLB; for Mmu::touch_fetch
+    u32 serial = 0;
+};
+
+// Direct-mapped; the index is folded by addition: by XOR the pages 0x7fff and 0x8000 would share a slot.
+template <class Entry, unsigned log2_entries>
+class DirectMapped {
+public:
+    static constexpr u64 count = u64{1} << log2_entries;
+
+    static constexpr u64 index(u64 linear) {
+        const u64 page = linear >> 12;
+        return (page + (page >> log2_entries)) & (count - 1);
+    }
+    [[nodiscard]] Entry& at(u64 linear) { return entries_[index(linear)]; }
+    [[nodiscard]] const Entry& at(u64 linear) const { return entries_[index(linear)]; }
+    void clear() { entries_.fill(Entry{}); }
+    auto begin() { return entries_.begin(); }
+    auto end() { return entries_.end(); }
+
+private:
+    std::array<Entry, count> entries_{};
+};
+
+using TranslationCache = DirectMapped<TranslationEntry, 8>;
+using FetchCache = DirectMapped<FetchEntry, 8>;
+
+}  // namespace vtsim::mmu
