@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "base/stats/stats.h"
+#include "timing/cache/params.h"
+
+namespace vtsim::timing {
+
+// Who asks a cache.
+enum class Requester : u8 { data, fetch, walk };
+inline constexpr unsigned requester_count = 3;
+
+struct RequesterStats : stats::Group {
+    using Group::Group;
+    stats::Counter hits{*this, "hits", stats::Unit::events, "lookups that found their line"};
+    stats::Counter misses{*this, "misses", stats::Unit::events, "lookups that went to the next level"};
+    stats::Formula lookups{*this, "lookups", stats::Unit::events, "references to this level", [this] { return u64{hits} + u64{misses}; }};
+};
+
+struct CacheLevelStats : stats::Group {
+    using Group::Group;
+    RequesterStats data{*this, "data"}, fetch{*this, "fetch"}, walk{*this, "walk"};
+    stats::Counter evictions{*this, "evictions", stats::Unit::events, "lines replaced"};
+    stats::Counter writebacks{*this, "writebacks", stats::Unit::events, "modified lines handed to the next level"};
+    stats::Counter invalidations{*this, "invalidations", stats::Unit::events, "lines removed by other cores, devices, inclusion and flushes"};
+    [[nodiscard]] RequesterStats& of(Requester requester) { return requester == Requester::data ? data : requester == Requester::fetch ? fetch : walk; }
+};
+
+// The state of one cache: sets of ways with tag, stamp and dirty bit. Replacement is exact LRU by time stamps: a touch is one store.
+class CacheLevel {
+public:
+    using Line = u64;                               // physical address / 64
+    using Slot = u32;                               // set and way
+    static constexpr Slot none = ~Slot{0};
+    struct Victim {
+        Line line;
+        bool dirty;
+    };
+
+    CacheLevel(const CacheLevelParams& params, bool filters, stats::Group& parent, const char* name);
+
+    [[nodiscard]] u32 latency() const { return latency_; }
+    // The way that the hint names, if it holds the line: most hits of a first level. Otherwise none: search.
+    [[nodiscard]] Slot hinted(Line line) const {
+        const Slot slot = first_slot(line) + hints_[hint_of(line)];
+        return u64{tags_[slot]} == key_of(line) && filters_ ? slot : none;
+    }
+    [[nodiscard]] Slot search(Line line) const;
+    // Search, and leave a hint.
+    [[nodiscard]] Slot find(Line line) {
+        const Slot slot = search(line);
+        if (slot != none) leave_hint(line, slot);
+        return slot;
+    }
+    void touch(Slot slot) { stamps_[slot] = ++now_; }
+    [[nodiscard]] bool dirty(Slot slot) const { return dirty_[slot] != 0; }
+    void set_dirty(Slot slot, bool dirty) { dirty_[slot] = dirty; }
+    // Puts a line that is not there in the place of the least recently used one. The victim is returned and counted.
+    std::optional<Victim> insert(Line line, bool dirty);
+    // Removes the line; true if it was modified.
+    bool remove(Line line);
+    // Tags are 32 bits: lines above (16 TiB in a first level of 64 sets) are not cached.
+    [[nodiscard]] bool cacheable(Line line) const { return key_of(line) <= 0xffff'ffff; }
+    template <class Visit>
+    void for_each_line(Visit&& visit) const {
+        for (Slot slot = 0; slot < tags_.size(); ++slot)
+            if (tags_[slot] != 0) visit(line_of(slot), dirty_[slot] != 0);
+    }
+    void clear();
+
+    CacheLevelStats stats;
+
+private:
+    static constexpr unsigned hint_count = 4096;
+    [[nodiscard]] static unsigned hint_of(Line line) { return static_cast<unsigned>(line + (line >> 12)) & (hint_count - 1); }
+    [[nodiscard]] Slot first_slot(Line line) const { return static_cast<Slot>(line & set_mask_) * stride_; }
+    [[nodiscard]] u64 key_of(Line line) const { return (line >> set_log2_) + 1; }      // 0 is an empty way
+    [[nodiscard]] Line line_of(Slot slot) const { return (u64{tags_[slot]} - 1) << set_log2_ | slot / stride_; }
+    void leave_hint(Line line, Slot slot) { hints_[hint_of(line)] = static_cast<u8>(slot - first_slot(line)); }
+
+    u64 set_mask_;
+    unsigned set_log2_;
+    u32 ways_;
+    u32 stride_;                                    // ways rounded up to whole vectors; the rest stays empty
+    u32 latency_;
+    bool filters_;
+    u64 now_ = 0;
+    std::vector<u32> tags_;
+    std::vector<u64> stamps_;
+    std::vector<u8> dirty_;
+    std::vector<u8> hints_;
+};
+
+}  // namespace vtsim::timing
