@@ -58,10 +58,22 @@ public:
     [[nodiscard]] u8* host_base() const { return base_; }
     [[nodiscard]] u8* host(PhysicalAddress address) const { return base_ + address.value(); }   // only where is_ram
 
+    // bus.dmi=off: RAM stays where it is, but accesses go through the bus, whose memory module ends at host(). A core then keeps no host pointers.
+    void set_direct(bool direct) {
+        direct_ = direct;
+        direct_low_end_ = direct ? low_end_ : 0;
+        direct_high_end_ = direct ? high_end_ : hole_end;
+    }
+    [[nodiscard]] bool direct() const { return direct_; }
+    [[nodiscard]] bool is_direct(PhysicalAddress address, u64 bytes = 1) const {
+        const u64 first = address.value();
+        return first + bytes <= direct_low_end_ || (first >= hole_end && first + bytes <= direct_high_end_);
+    }
+
     // Reads and writes of any model but the core's fast path: RAM directly, all else by the bus. Values may cross pages.
     template <class T>
     [[nodiscard]] T read(PhysicalAddress address) const {
-        if (is_ram(address, sizeof(T))) {
+        if (is_direct(address, sizeof(T))) {
             T value;
             std::memcpy(&value, host(address), sizeof value);
             return value;
@@ -70,7 +82,7 @@ public:
     }
     template <class T>
     void write(PhysicalAddress address, T value) {
-        if (is_ram(address, sizeof(T))) {
+        if (is_direct(address, sizeof(T))) {
             std::memcpy(host(address), &value, sizeof value);
             if (holds_code(address) || holds_code(address + (sizeof(T) - 1))) note_code_write(address, sizeof(T));
         } else if (bus_ != nullptr) {
@@ -94,6 +106,9 @@ private:
     u64 low_end_;
     u64 high_end_;
     u64 mapped_;
+    u64 direct_low_end_ = low_end_;
+    u64 direct_high_end_ = high_end_;
+    bool direct_ = true;
     u8* base_ = nullptr;
     BusPort* bus_ = nullptr;
     std::vector<u8> code_;

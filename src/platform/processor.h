@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "apic/local_apic.h"
+#include "arch/state.h"
+#include "base/physical_memory.h"
+#include "base/stats/stats.h"
+#include "cpu/core.h"
+
+namespace vtsim::platform {
+
+// What a core module drives: cpu::Core in a machine, something small in a test. One call a quantum, so virtual functions cost nothing.
+class Processor {
+public:
+    virtual ~Processor() = default;
+    virtual cpu::Stop execute(u64 until_cycle) = 0;
+    virtual void begin_activation(bool in_step) = 0;
+    [[nodiscard]] virtual u64 cycles() const = 0;
+    virtual void skip_to(u64 cycle) = 0;
+    [[nodiscard]] virtual u64 instructions() const = 0;
+    virtual void set_instruction_limit(u64 instructions) = 0;
+    virtual void kick() = 0;
+    [[nodiscard]] virtual bool wake_pending() const = 0;
+    // While halted: whether a maskable interrupt would wake it. A processor that none would wake waits for an NMI, INIT or SIPI.
+    [[nodiscard]] virtual bool interruptible() const = 0;
+    // Ends it from outside (exit device): execute() returns Stop::ended after the current instruction.
+    virtual void end(cpu::EndCause cause, int status) = 0;
+    [[nodiscard]] virtual cpu::EndCause end_cause() const = 0;
+    [[nodiscard]] virtual int exit_status() const = 0;
+    virtual void set_mode(cpu::Mode mode) = 0;
+    [[nodiscard]] virtual cpu::Mode mode() const = 0;
+    [[nodiscard]] virtual std::string describe() const = 0;
+    // The state as a loader sets it up; `state_changed` follows.
+    virtual arch::State& state() = 0;
+    virtual void state_changed() = 0;
+    virtual apic::LocalApic* local_apic() = 0;        // nullptr: none
+};
+
+struct ProcessorPorts {
+    unsigned index;
+    PhysicalMemory& memory;
+    BusPort& bus;
+    IoPort& io;
+    stats::Group& statistics;
+};
+using ProcessorFactory = std::function<std::unique_ptr<Processor>(const ProcessorPorts&)>;
+
+}  // namespace vtsim::platform
