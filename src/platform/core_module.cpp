@@ -25,6 +25,7 @@ void CoreModule::run() noexcept {
     try {
         activate();
     } catch (...) {
+        control_.running = nullptr;
         control_.fail(std::current_exception());
         next_trigger(sc_core::SC_ZERO_TIME);
     }
@@ -43,67 +44,73 @@ void CoreModule::activate() {
     processor_->begin_activation(processor_->cycles() == now);
     const u64 before = processor_->instructions();
     processor_->set_instruction_limit(control_.instructions_left == ~u64{0} ? ~u64{0} : before + control_.instructions_left);
-    const cpu::Stop stop = processor_->execute(grant_end(now));
+    control_.running = processor_.get();
+    const Stop stop = processor_->execute(grant_end());
+    control_.running = nullptr;
     go_on(stop, processor_->instructions() - before);
 }
 
-void CoreModule::go_on(cpu::Stop stop, u64 executed) {
+void CoreModule::go_on(Stop stop, u64 executed) {
     if (control_.instructions_left != ~u64{0}) control_.instructions_left -= std::min(executed, control_.instructions_left);
-    if (stop == cpu::Stop::ended) control_.end(ending_of(processor_->end_cause()));
-    if (stop == cpu::Stop::halted && !processor_->wake_pending()) return sleep();
+    if (stop == Stop::ended) control_.end(ending_of(processor_->end_cause()));
+    if (stop == Stop::halted && !processor_->wake_pending()) return sleep();
     next_trigger(timing_.clock.time_of(processor_->cycles()) - sc_core::sc_time_stamp());
 }
 
-u64 CoreModule::grant_end(u64 now_cycles) const {
+// Alone, the core never passes the next thing that another process will do, so that interrupts arrive at their exact cycle.
+u64 CoreModule::grant_end() const {
     u64 end = processor_->cycles() + timing_.quantum;
-    if (timing_.alone && sc_core::sc_pending_activity_at_future_time()) {
-        const u64 event = timing_.clock.cycles_at(sc_core::sc_time_stamp() + sc_core::sc_time_to_pending_activity());
+    const auto* const context = sc_core::sc_get_curr_simcontext();
+    if (timing_.alone && sc_core::sc_pending_activity_at_future_time(context)) {
+        const u64 event = timing_.clock.cycles_at(sc_core::sc_time_stamp() + sc_core::sc_time_to_pending_activity(context));
         end = std::min(end, std::max(event, processor_->cycles() + 1));
     }
-    static_cast<void>(now_cycles);
     return std::min(end, control_.cycle_limit);
 }
 
+// The timer of a processor that takes no interrupts is not waited for: only something else can wake it, and its APIC catches up then.
 void CoreModule::sleep() {
     sleeping_ = true;
-    if (auto* const apic = processor_->local_apic())
-        if (const auto deadline = apic->next_deadline()) arm_timer(timing_.clock.time_of(*deadline));
+    if (processor_->local_apic() != nullptr && processor_->interruptible()) arm_timer();
     next_trigger(wake_);
 }
 
 // Lazily: a notification that was brought forward or cancelled stays in the kernel's queue until its time, so a later deadline waits for
 // the armed one and only then arms again.
-void CoreModule::arm_timer(const sc_time& deadline) {
-    const sc_time when = std::max(deadline, sc_core::sc_time_stamp());
+void CoreModule::arm_timer() {
+    const auto deadline = processor_->local_apic()->next_deadline();
+    if (!deadline || *deadline > timing_.clock.last_cycle()) return;
+    const sc_time when = std::max(timing_.clock.time_of(*deadline), sc_core::sc_time_stamp());
     if (armed_ && armed_for_ <= when) return;
     armed_ = true;
     armed_for_ = when;
     timer_.notify(when - sc_core::sc_time_stamp());
 }
 
+// An expiry that does not wake the processor (masked, or of too low a priority) is the last one waited for: while it sleeps, no later one differs.
 void CoreModule::on_timer() {
     armed_ = false;
     if (!sleeping_) return;
-    const auto deadline = processor_->local_apic()->next_deadline();
-    if (!deadline) return;
-    const sc_time when = timing_.clock.time_of(*deadline);
-    if (when > sc_core::sc_time_stamp()) return arm_timer(when);
-    processor_->local_apic()->advance(std::max(*deadline, processor_->cycles()));
-    if (!processor_->wake_pending()) sleep();       // masked, or below the priority: the next period
-    else wake_.notify(sc_core::SC_ZERO_TIME);
+    auto* const apic = processor_->local_apic();
+    const u64 now = timing_.clock.cycles_at(sc_core::sc_time_stamp());
+    if (apic->deadline() > now) return arm_timer();
+    apic->advance(now);
+    if (processor_->wake_pending()) wake_.notify(sc_core::SC_ZERO_TIME);
 }
 
 void CoreModule::wake() {
+    // What the processor does to itself while it executes (its timer, a self-IPI) is in time.
     const u64 now = timing_.clock.cycles_at(sc_core::sc_time_stamp());
-    if (processor_->cycles() > now) control_.largest_skew = std::max(control_.largest_skew, processor_->cycles() - now);
+    if (control_.running != processor_.get() && processor_->cycles() > now)
+        control_.largest_skew = std::max(control_.largest_skew, processor_->cycles() - now);
     processor_->kick();
     if (sleeping_) wake_.notify(sc_core::SC_ZERO_TIME);
 }
 
-Ending CoreModule::ending_of(cpu::EndCause cause) const {
+Ending CoreModule::ending_of(EndCause cause) const {
     switch (cause) {
-        case cpu::EndCause::triple_fault: return {Ending::Cause::triple_fault, 0, index_, processor_->describe()};
-        case cpu::EndCause::vmx_abort: return {Ending::Cause::vmx_abort, 0, index_, processor_->describe()};
+        case EndCause::triple_fault: return {Ending::Cause::triple_fault, 0, index_, processor_->describe()};
+        case EndCause::vmx_abort: return {Ending::Cause::vmx_abort, 0, index_, processor_->describe()};
         default: return {Ending::Cause::magic_exit, processor_->exit_status(), index_, {}};
     }
 }

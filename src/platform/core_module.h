@@ -21,6 +21,7 @@ public:
         u64 quantum;                // cycles
         bool alone;                 // the only core: pending kernel activity bounds its quantum, so interrupts are exact to the cycle
     };
+    SC_HAS_PROCESS(CoreModule);
     CoreModule(const sc_core::sc_module_name& name, unsigned index, const Timing& timing, RunControl& control);
     // The processor is made after the module, as it needs the module's port.
     void plug(std::unique_ptr<Processor> processor);
@@ -34,12 +35,12 @@ public:
 private:
     void run() noexcept;
     void activate();
-    void go_on(cpu::Stop stop, u64 executed);
-    [[nodiscard]] u64 grant_end(u64 now_cycles) const;
+    void go_on(Stop stop, u64 executed);
+    [[nodiscard]] u64 grant_end() const;
     void sleep();
     void on_timer();
-    void arm_timer(const sc_core::sc_time& deadline);
-    [[nodiscard]] Ending ending_of(cpu::EndCause cause) const;
+    void arm_timer();
+    [[nodiscard]] Ending ending_of(EndCause cause) const;
 
     unsigned index_;
     Timing timing_;

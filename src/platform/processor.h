@@ -9,15 +9,25 @@
 #include "arch/state.h"
 #include "base/physical_memory.h"
 #include "base/stats/stats.h"
-#include "cpu/core.h"
 
 namespace vtsim::platform {
+
+// Why execute() came back; as cpu::Core says it.
+enum class Stop : u8 {
+    budget,      // the granted cycles are used up
+    resync,      // the next instruction touches a device: again, in step with the kernel
+    halted,      // sleeps until something wakes it
+    ended,       // nothing more will run: end_cause() says why
+    limit,       // the instruction limit was reached, exactly
+};
+enum class EndCause : u8 { none, magic_exit, triple_fault, vmx_abort };
+enum class ExecutionMode : u8 { functional, warm, timing };
 
 // What a core module drives: cpu::Core in a machine, something small in a test. One call a quantum, so virtual functions cost nothing.
 class Processor {
 public:
     virtual ~Processor() = default;
-    virtual cpu::Stop execute(u64 until_cycle) = 0;
+    virtual Stop execute(u64 until_cycle) = 0;
     virtual void begin_activation(bool in_step) = 0;
     [[nodiscard]] virtual u64 cycles() const = 0;
     virtual void skip_to(u64 cycle) = 0;
@@ -28,11 +38,11 @@ public:
     // While halted: whether a maskable interrupt would wake it. A processor that none would wake waits for an NMI, INIT or SIPI.
     [[nodiscard]] virtual bool interruptible() const = 0;
     // Ends it from outside (exit device): execute() returns Stop::ended after the current instruction.
-    virtual void end(cpu::EndCause cause, int status) = 0;
-    [[nodiscard]] virtual cpu::EndCause end_cause() const = 0;
+    virtual void end(EndCause cause, int status) = 0;
+    [[nodiscard]] virtual EndCause end_cause() const = 0;
     [[nodiscard]] virtual int exit_status() const = 0;
-    virtual void set_mode(cpu::Mode mode) = 0;
-    [[nodiscard]] virtual cpu::Mode mode() const = 0;
+    virtual void set_mode(ExecutionMode mode) = 0;
+    [[nodiscard]] virtual ExecutionMode mode() const = 0;
     [[nodiscard]] virtual std::string describe() const = 0;
     // The state as a loader sets it up; `state_changed` follows.
     virtual arch::State& state() = 0;

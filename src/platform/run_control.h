@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "base/types.h"
-#include "cpu/core.h"
+#include "platform/processor.h"
 
 namespace vtsim::platform {
 
@@ -49,6 +49,8 @@ public:
 
     u64 instructions_left = ~u64{0};          // of all cores together
     u64 cycle_limit = ~u64{0};                // no core goes past this cycle
+    sc_core::sc_time end_time;                // kernel time of cycle_limit
+    Processor* running = nullptr;             // the one inside execute()
     u64 largest_skew = 0;                     // cycles
 
 private:

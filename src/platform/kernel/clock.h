@@ -20,6 +20,8 @@ public:
     [[nodiscard]] u64 cycles_at(const sc_core::sc_time& time) const {
         return static_cast<u64>((u128{time.value()} * hertz_ + picoseconds_per_second - 1) / picoseconds_per_second);
     }
+    // Later cycles have no kernel time (it counts 213 days).
+    [[nodiscard]] u64 last_cycle() const { return static_cast<u64>(u128{~u64{0}} * hertz_ / picoseconds_per_second); }
     [[nodiscard]] double seconds(u64 cycles) const { return static_cast<double>(cycles) / static_cast<double>(hertz_); }
 
 private:

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "platform/machine_params.h"
+
+#include "base/error.h"
+
+namespace vtsim::platform {
+
+void MachineParams::validate() const {
+    const auto expect = [](bool good, const char* key, u64 value, const char* expected) {
+        if (!good) throw ConfigError(key, std::to_string(value), expected);
+    };
+    expect(machine.cpus >= 1 && machine.cpus <= 64, "machine.cpus", machine.cpus, "1 to 64");
+    expect(machine.frequency >= 1'000'000 && machine.frequency <= 100'000'000'000, "machine.frequency", machine.frequency, "1000000 to 100000000000 Hz");
+    expect(machine.quantum >= 1 && machine.quantum <= 1'000'000'000, "machine.quantum", machine.quantum, "1 to 1000000000 cycles");
+    if (machine.mode != "functional" && machine.mode != "warm" && machine.mode != "timing")
+        throw ConfigError("machine.mode", "\"" + machine.mode + "\"", "functional, warm or timing");
+    expect(memory.size >= MiB && memory.size % page_size == 0, "memory.size", memory.size, "a multiple of 4096, at least 1048576");
+    expect(loader.flat_address < MiB, "loader.flat_address", loader.flat_address, "an address below 1048576");
+    if (loader.format != "auto" && loader.format != "multiboot" && loader.format != "flat")
+        throw ConfigError("loader.format", "\"" + loader.format + "\"", "auto, multiboot or flat");
+    iommu.validate();
+}
+
+}  // namespace vtsim::platform

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "platform/system.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/error.h"
+
+namespace vtsim::platform {
+namespace {
+
+// Numbers of the bus's initiators; the cores come first.
+constexpr u32 memory_initiator = 64;
+constexpr u32 remapping_initiator = 65;
+constexpr u32 dma_initiator = 66;
+
+constexpr u64 remapping_unit_address = 0xfed90000;
+constexpr std::chrono::milliseconds slice{40};           // of host time
+
+}  // namespace
+
+System::System(const MachineParams& params, const ProcessorFactory& make_processor)
+    : clock_{params.machine.frequency},
+      memory_{params.memory.size},
+      bus_{"bus", statistics_},
+      ram_{"memory", memory_, params.bus.dmi},
+      memory_port_{"memory_port", memory_initiator},
+      interrupts_{"interrupts"},
+      remapping_unit_{"remapping_unit", params.iommu, remapping_initiator, clock_, statistics_},
+      devices_{interrupts_, params.memory.size, params.machine.cpus, dma_initiator, [this](int status) {
+                   control_.end({Ending::Cause::guest_exit, status, 0, {}});
+                   if (control_.running != nullptr) control_.running->end(EndCause::magic_exit, status);
+               }} {
+    map_devices();
+    memory_.attach(&memory_port_);
+    for (unsigned i = 0; i < params.machine.cpus; ++i) {
+        const auto name = "cpu" + std::to_string(i);
+        auto& core = *cores_.emplace_back(std::make_unique<CoreModule>(name.c_str(), i, CoreModule::Timing{clock_, params.machine.quantum, params.machine.cpus == 1}, control_));
+        core.port.socket.bind(bus_.initiators);
+        core.plug(make_processor({i, memory_, core.port, core.port, statistics_}));
+        if (auto* const apic = core.processor().local_apic()) interrupts_.add(*apic);
+    }
+    register_statistics();
+}
+
+void System::map_devices() {
+    memory_port_.socket.bind(bus_.initiators);
+    remapping_unit_.memory.socket.bind(bus_.initiators);
+    devices_.test_dma.dma.socket.bind(remapping_unit_.requests);
+
+    const unsigned ram = bus_.attach(ram_.socket, false);
+    bus_.map(Space::memory, 0, memory_.low_end(), ram, "memory");
+    if (memory_.high_end() > PhysicalMemory::hole_end)
+        bus_.map(Space::memory, PhysicalMemory::hole_end, memory_.high_end() - PhysicalMemory::hole_end, ram, "memory above 4 GiB", PhysicalMemory::hole_end);
+    bus_.map(Space::memory, InterruptFabric::message_first, InterruptFabric::message_bytes, bus_.attach(interrupts_.messages), "interrupts");
+    bus_.map(Space::memory, remapping_unit_address, page_size, bus_.attach(remapping_unit_.registers), "remapping_unit");
+    devices_.map(bus_);
+}
+
+void System::register_statistics() {
+    using stats::Unit;
+    const auto add = [this](stats::Group& group, const char* name, Unit unit, const char* description, stats::Formula::Function function) {
+        figures_.push_back(std::make_unique<stats::Formula>(group, name, unit, description, std::move(function)));
+    };
+    add(simulation_, "instructions", Unit::instructions, "instructions retired by all cores", [this] { return instructions() - instructions_at_reset_; });
+    add(simulation_, "cycles", Unit::cycles, "core cycles that the most advanced core has seen, idle ones included", [this] { return cycles() - cycles_at_reset_; });
+    add(simulation_, "seconds", Unit::seconds, "simulated time", [this] { return clock_.seconds(cycles() - cycles_at_reset_); });
+    add(simulation_, "max_skew", Unit::cycles, "largest distance by which a core was ahead when an interrupt reached it", [this] { return control_.largest_skew; });
+    const auto host_seconds = [this] { return std::chrono::duration<double>(host_time_).count(); };
+    add(host_, "seconds", Unit::seconds, "host time spent in simulation", host_seconds);
+    add(host_, "mips", Unit::per_second, "millions of simulated instructions per second of host time", [this, host_seconds] {
+        const double seconds = host_seconds();
+        return seconds > 0 ? static_cast<double>(instructions() - instructions_at_reset_) / seconds / 1e6 : 0.0;
+    });
+}
+
+void System::reset_statistics() {
+    statistics_.reset();
+    instructions_at_reset_ = instructions();
+    cycles_at_reset_ = cycles();
+    control_.largest_skew = 0;
+    host_time_ = {};
+}
+
+u64 System::instructions() const {
+    return std::accumulate(cores_.begin(), cores_.end(), u64{0}, [](u64 sum, const auto& core) { return sum + core->processor().instructions(); });
+}
+
+u64 System::cycles() const {
+    return std::accumulate(cores_.begin(), cores_.end(), u64{0}, [](u64 most, const auto& core) { return std::max(most, core->processor().cycles()); });
+}
+
+void System::start(const BootState& boot) {
+    auto& processor = cores_.front()->processor();
+    apply(boot, processor.state());
+    processor.state_changed();
+}
+
+bool System::limit_reached() const {
+    return control_.instructions_left == 0 || sc_core::sc_time_stamp() >= control_.end_time;
+}
+
+System::Outcome System::run(const Limits& limits, const std::function<void()>& after_slice) {
+    control_.instructions_left = limits.instructions;
+    control_.cycle_limit = limits.cycles;
+    control_.end_time = limits.cycles > clock_.last_cycle() ? sc_core::sc_max_time() : clock_.time_of(limits.cycles);
+    while (!control_.ended() && !limit_reached()) {
+        const auto begin = std::chrono::steady_clock::now();
+        control_.begin_slice(slice);
+        sc_core::sc_start(control_.end_time - sc_core::sc_time_stamp(), sc_core::SC_EXIT_ON_STARVATION);
+        host_time_ += std::chrono::steady_clock::now() - begin;
+        if (auto failure = control_.take_failure()) std::rethrow_exception(failure);
+        if (!control_.ended() && !sc_core::sc_pending_activity()) control_.end({Ending::Cause::halted, 0, 0, {}});
+        after_slice();
+    }
+    return control_.ended() ? Outcome::ended : Outcome::limit;
+}
+
+}  // namespace vtsim::platform
