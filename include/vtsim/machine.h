@@ -14,6 +14,10 @@ namespace vtsim {
 
 class Config;        // <vtsim/config.h>
 
+namespace platform {
+struct MachineAccess;
+}
+
 // functional: instructions only; warm: also fills TLBs and caches; timing: also counts cycles.
 enum class Mode { functional, warm, timing };
 
@@ -93,7 +97,9 @@ public:
     [[nodiscard]] std::string describe_core(unsigned index) const;        // registers, for people; InputError when there is no such core
 
 private:
+    friend struct platform::MachineAccess;
     struct Implementation;
+    explicit Machine(std::unique_ptr<Implementation> implementation);
     std::unique_ptr<Implementation> implementation_;
 };
 

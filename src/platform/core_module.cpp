@@ -21,7 +21,7 @@ void CoreModule::plug(std::unique_ptr<Processor> processor) {
         apic->attach(apic::Wake{[](void* self) { static_cast<CoreModule*>(self)->wake(); }, this});
 }
 
-void CoreModule::run() noexcept {
+void CoreModule::run() {
     try {
         activate();
     } catch (...) {

@@ -33,7 +33,7 @@ public:
     [[nodiscard]] bool sleeping() const { return sleeping_; }
 
 private:
-    void run() noexcept;
+    void run();
     void activate();
     void go_on(Stop stop, u64 executed);
     [[nodiscard]] u64 grant_end() const;

@@ -50,7 +50,7 @@ bool RemappingUnitModule::forward(const iommu::DmaRequest& request, u8* data, sc
     delay += clock_.time_of(result.cycles);
     if (result.status == iommu::DmaStatus::blocked) return false;
     const u64 address = result.status == iommu::DmaStatus::interrupt ? request.address : result.address.value();
-    memory.info().requester_id = request.source.value();
+    memory.info().requester_id = request.source.value;
     const bool done = request.write ? memory.write_block(address, data, request.size) : memory.read_block(address, data, request.size);
     memory.info().requester_id.reset();
     return done;

@@ -66,11 +66,9 @@ void System::register_statistics() {
     add(simulation_, "cycles", Unit::cycles, "core cycles that the most advanced core has seen, idle ones included", [this] { return cycles() - cycles_at_reset_; });
     add(simulation_, "seconds", Unit::seconds, "simulated time", [this] { return clock_.seconds(cycles() - cycles_at_reset_); });
     add(simulation_, "max_skew", Unit::cycles, "largest distance by which a core was ahead when an interrupt reached it", [this] { return control_.largest_skew; });
-    const auto host_seconds = [this] { return std::chrono::duration<double>(host_time_).count(); };
-    add(host_, "seconds", Unit::seconds, "host time spent in simulation", host_seconds);
-    add(host_, "mips", Unit::per_second, "millions of simulated instructions per second of host time", [this, host_seconds] {
-        const double seconds = host_seconds();
-        return seconds > 0 ? static_cast<double>(instructions() - instructions_at_reset_) / seconds / 1e6 : 0.0;
+    add(host_, "seconds", Unit::seconds, "host time spent in simulation", [this] { return host_seconds(); });
+    add(host_, "mips", Unit::per_second, "millions of simulated instructions per second of host time", [this] {
+        return host_seconds() > 0 ? static_cast<double>(instructions() - instructions_at_reset_) / host_seconds() / 1e6 : 0.0;
     });
 }
 

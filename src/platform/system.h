@@ -40,6 +40,9 @@ public:
     [[nodiscard]] u64 instructions() const;         // of all cores
     [[nodiscard]] u64 cycles() const;               // of the most advanced core
     [[nodiscard]] double seconds() const { return clock_.seconds(cycles()); }
+    [[nodiscard]] double host_seconds() const { return std::chrono::duration<double>(host_time_).count(); }
+    [[nodiscard]] u64 kernel_cycles() const { return clock_.cycles_at(sc_core::sc_time_stamp()); }
+    [[nodiscard]] bool instruction_limit_reached() const { return control_.instructions_left == 0; }
     [[nodiscard]] const Clock& clock() const { return clock_; }
     [[nodiscard]] PhysicalMemory& memory() { return memory_; }
     [[nodiscard]] PcDevices& devices() { return devices_; }
