@@ -6,6 +6,7 @@
 
 #include "arch/registers.h"
 #include "vmx/tables/controls.h"
+#include "vmx/tables/vmcs_fields.h"
 #include "vmx/vmx_params.h"
 
 namespace vtsim::vmx {
@@ -33,6 +34,8 @@ public:
     [[nodiscard]] bool allows(ControlWord word, u64 value) const {
         return (value & must_be_one(word)) == must_be_one(word) && (value & ~may_be_one(word)) == 0;
     }
+    // A row of vmcs_fields that this processor has.
+    [[nodiscard]] bool has_field(unsigned row) const { return field_exists_[row]; }
     // CR0 and CR4 as VMX operation restricts them; the unrestricted guest is freed of PE and PG.
     [[nodiscard]] bool cr0_allowed(u64 cr0, bool unrestricted = false) const;
     [[nodiscard]] bool cr4_allowed(u64 cr4) const { return (cr4 & cr4_fixed0) == cr4_fixed0 && (cr4 & ~limits.cr4_supported) == 0; }
@@ -61,6 +64,7 @@ private:
     std::array<u64, words> allowed0_{};
     std::array<u64, words> allowed1_{};
     std::array<u64, words> default1_{};
+    std::array<bool, vmcs_fields.size()> field_exists_{};
 };
 
 }  // namespace vtsim::vmx

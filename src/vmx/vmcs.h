@@ -44,8 +44,8 @@ public:
     // Writes the region at that address back and holds it no longer. Nothing happens if it is not held.
     void evict(u64 address);
     void evict_all();
-    // An outside input changed: these checks are due for every VMCS.
-    void make_due(group::Mask groups);
+    // Drops what is held without writing it: a reset.
+    void forget_all();
 
 private:
     void write_back(Vmcs& vmcs);

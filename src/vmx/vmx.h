@@ -122,8 +122,8 @@ public:
     [[nodiscard]] u64 vmptrst() const { return current_ != nullptr ? current_->address : ~u64{0}; }
     ReadResult vmread(u64 encoding);
     VmxResult vmwrite(u64 encoding, u64 value);
-    // Descriptors as in memory: INVEPT {EPTP, 0}, INVVPID {VPID, linear address}.
-    Invalidation invept(u64 type, u64 eptp, u64 reserved);
+    // Descriptors as in memory: INVEPT {EPTP, reserved}, INVVPID {VPID, linear address}.
+    Invalidation invept(u64 type, u64 eptp);
     Invalidation invvpid(u64 type, u64 vpid, u64 linear);
 
     // ---- transitions (entry/, exit/) ------------------------------------------------------------------------------------
@@ -179,22 +179,26 @@ public:
     [[nodiscard]] std::string describe() const;
 
 private:
-    struct CheckOutcome;
-    [[nodiscard]] VmxResult fail(InstructionError error);
-    [[nodiscard]] bool pointer_valid(u64 pointer) const { return capabilities.page(pointer); }
-    EntryResult entry_fails(InstructionError error);
+    VmxResult fail(InstructionError error);
+    // VM entry (entry/): checks, then loading.
+    std::optional<VmxResult> basic_checks(bool launch);
+    EntryResult entry_fails(VmxResult result);
     EntryResult entry_failure_exit(ExitReason reason, u64 qualification);
-    void load_guest_state(EntryResult& result);
+    void load_guest_registers();
+    void load_guest_control_registers(const VmcsData& v);
+    void load_guest_segments(const VmcsData& v);
     void load_guest_events(EntryResult& result);
+    // VM exit (exit/).
     void record_exit(ExitReason reason, const ExitDetails& details);
-    void save_guest_state(const ExitDetails& details);
+    void save_guest_registers(const ExitDetails& details);
     void save_guest_events(ExitReason reason, const ExitDetails& details);
-    [[nodiscard]] u32 load_host_state();
-    ExitResult leave_guest(bool nmi);
-    u32 abort(u32 indicator);
-    // MSR lists: 0, or the 1-based number of the first entry that fails.
-    [[nodiscard]] u64 load_msrs(u64 address, u64 count, std::string_view* failed_check);
-    [[nodiscard]] u64 store_msrs(u64 address, u64 count);
+    ExitResult load_host_state();
+    void load_host_control_registers(const VmcsData& v, bool host_64);
+    void load_host_segments(const VmcsData& v, bool host_64);
+    u32 vmx_abort(u32 indicator);
+    // MSR lists: 0, or the 1-based number of the first entry that fails; then last_failed_check() tells.
+    u64 load_msrs(u64 address, u64 count);
+    u64 store_msrs(u64 address, u64 count);
 
     arch::State& state_;
     PhysicalMemory& memory_;
@@ -203,8 +207,6 @@ private:
     Vmcs* current_ = nullptr;
     u64 vmxon_pointer_ = Vmcs::no_address;
     u64 timer_deadline_ = EntryResult::no_deadline;
-    u64 checked_cr4_ = 0;                  // outside inputs the last passed checks saw
-    u64 checked_efer_ = 0;
     ExitReason last_exit_reason_{};
     std::string_view last_failed_check_;
     std::string_view last_failed_text_;
