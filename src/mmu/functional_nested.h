@@ -13,14 +13,14 @@ class FunctionalNestedTlb {
 public:
     struct Entry {
         u64 page = ~u64{0};
-        u16 root = 0;
+        tlb::Space space;
         tlb::Mapping mapping;
     };
-    [[nodiscard]] const Entry* find(u64 address, u16 root) const {
+    [[nodiscard]] const Entry* find(u64 address, tlb::Space space) const {
         const auto& entry = entries_[index(address)];
-        return entry.page == address >> 12 && entry.root == root ? &entry : nullptr;
+        return entry.page == address >> 12 && entry.space == space ? &entry : nullptr;
     }
-    void fill(u64 address, u16 root, const tlb::Mapping& mapping) { entries_[index(address)] = {address >> 12, root, mapping}; }
+    void fill(u64 address, tlb::Space space, const tlb::Mapping& mapping) { entries_[index(address)] = {address >> 12, space, mapping}; }
     void drop_page(u64 address) {
         auto& entry = entries_[index(address)];
         if (entry.page == address >> 12) entry = {};
@@ -28,7 +28,7 @@ public:
     template <class Match>
     void drop_if(Match&& match) {
         for (auto& entry : entries_)
-            if (match(tlb::Space::guest_physical(entry.root))) entry = {};
+            if (match(entry.space)) entry = {};
     }
     void clear() { entries_.fill({}); }
 

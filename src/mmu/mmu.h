@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <string>
 
@@ -24,14 +25,6 @@ enum class Mode : u8 { functional, warm, timing };
 // What translate_guest_physical is for: PDPTE loads by MOV CR are counted apart, and leave no D bit (SDM vol. 3, "EPT and Accessed/Dirty Flags").
 enum class PhysicalUse : u8 { data, pdpte_load };
 
-// What a debugger sees: no A/D bits, no statistics, nothing cached. `ok` is false where a walk would fault for a supervisor read.
-struct Probe {
-    bool ok = false;
-    GuestPhysicalAddress guest_physical;
-    PhysicalAddress physical;
-    u8 page_shift = 12;
-};
-
 // The memory-management unit of one logical processor: TLBs, walker, paging-structure caches, and in front of them the translation
 // caches that inline code of the core reads. It is handed a paging context and sees neither a VMCS nor an instruction.
 //
@@ -40,6 +33,9 @@ class Mmu {
 public:
     // Throws ConfigError. `port` is the way of the walker's references into the cache hierarchy.
     Mmu(const MmuParams& params, PhysicalMemory& memory, WalkPort port, stats::Group& parent, std::string name = "mmu");
+
+    Mmu(const Mmu&) = delete;
+    Mmu& operator=(const Mmu&) = delete;
 
     // --- Context ---
     // MOV CR, WRPKRU, VM entry and exit, ...: flushes nothing by itself. A context seen before costs no more than a comparison.
@@ -60,7 +56,7 @@ public:
     // A guest-physical address through EPT, or unchanged when EPT is off. Violations have no linear address.
     [[nodiscard]] arch::Outcome<Translation> translate_guest_physical(GuestPhysicalAddress address, arch::Access access,
                                                                       PhysicalUse use = PhysicalUse::data);
-    [[nodiscard]] Probe probe(u64 linear) const;
+    [[nodiscard]] Probe probe(u64 linear) const { return walker_.probe(linear); }
 
     TranslationCache data;
     FetchCache fetch;
@@ -85,50 +81,56 @@ public:
     void invvpid(unsigned type, u16 vpid, u64 linear);
     void vm_transition(bool vpid_enabled);                      // VM entry or VM exit; enable VPID of the VMCS
     void eptp_switched(bool vpid_enabled);                      // VMFUNC 0
-    void page_fault(u64 linear);                                // done by translate itself; for #PF that another unit raises
-    void reset();                                               // power-up and INIT-less reset: all structures empty
+    void page_fault(u64 linear);                                // translate does this itself; for a #PF that comes from elsewhere
+    void reset();                                               // power-up: everything is empty
+
+    [[nodiscard]] const WalkerStats& walker_stats() const { return walker_.stats(); }
+    [[nodiscard]] const MmuParams& params() const { return params_; }
 
 private:
-    using Space = tlb::Space;
-    struct Stats;
+    enum class Stale : u8 { model, retain, forget };        // mmu.stale
+
+    struct Stats : stats::Group {
+        Stats(stats::Group& parent, std::string name);
+        stats::Group invalidations{*this, "invalidations"};
+        std::deque<stats::Counter> operations;              // by cause
+        stats::Group rewalks{*this, "rewalks"};
+        stats::Counter permission{rewalks, "permission", stats::Unit::events, "cached mappings that denied an access: the walk decides"};
+        stats::Counter dirty{rewalks, "dirty", stats::Unit::events, "stores to cached mappings whose D bit was clear"};
+        stats::Counter retained_hits{*this, "retained_hits", stats::Unit::events, "walks avoided by mappings that only mmu.stale=retain still holds"};
+    };
+
+    arch::Outcome<Translation> unpaged(u64 linear, arch::Access access);
+    arch::Outcome<Translation> translate_functional(u64 linear, arch::Access access);
+    arch::Outcome<Translation> translate_modelled(u64 linear, arch::Access access);
+    arch::Event find_or_walk(u64 linear, arch::Access access, WalkCause cause, tlb::Mapping& mapping, TranslationLatency& latency);
+    WalkCause note_rewalk(u64 linear, arch::Access access, const tlb::Mapping& mapping);
+    void after_fault(arch::Event event, u64 linear);
+
+    [[nodiscard]] bool permits(const tlb::Mapping& mapping, arch::Access access) const;
+    [[nodiscard]] u8 allowed(const tlb::Mapping& mapping, arch::Access access) const;
+    [[nodiscard]] Translation describe(u64 linear, const tlb::Mapping& mapping) const;
+    void fill_caches(u64 linear, arch::Access access, const tlb::Mapping& mapping, u8 allows, u32 way, u32 serial);
 
     void renew_number();
-    void restart_numbers();
-    [[nodiscard]] arch::Outcome<Translation> translate_functional(u64 linear, arch::Access access);
-    [[nodiscard]] arch::Outcome<Translation> translate_modelled(u64 linear, arch::Access access);
-    [[nodiscard]] arch::Outcome<Translation> unpaged(u64 linear, arch::Access access);
-    [[nodiscard]] arch::Event walk(u64 linear, arch::Access access, WalkCause cause, tlb::Mapping& mapping, TranslationLatency& latency);
-    [[nodiscard]] bool permits(const tlb::Mapping& mapping, arch::Access access) const;
-    [[nodiscard]] Translation describe(u64 linear, const tlb::Mapping& mapping, TranslationLatency latency) const;
-    void fill_caches(u64 linear, arch::Access access, const tlb::Mapping& mapping, u32 way, u32 serial);
-    void fault(arch::Event event, u64 linear);
-
+    void clear_translation_caches();
+    void clear_modelled(tlb::Cause cause);
+    void drop_cached_page(u64 linear);
+    void count(tlb::Cause cause) { ++stats_.operations[static_cast<std::size_t>(cause)]; }
     template <class Match>
     void drop_linear(tlb::Cause cause, Match&& match);
     template <class Match>
     void drop_linear_address(u64 linear, tlb::Cause cause, Match&& match);
     template <class Match>
     void drop_guest_physical(tlb::Cause cause, Match&& match);
-    void drop_cached_page(u64 linear);
-    void count(tlb::Cause cause);
-
-    enum class Stale : u8 { model, retain, forget };
-
-    struct Stats : stats::Group {
-        explicit Stats(stats::Group& parent, std::string name);
-        std::deque<stats::Counter> operations;          // invalidating operations, by cause
-        stats::Group invalidations{*this, "invalidations"};
-        stats::Counter permission_rewalks;
-        stats::Counter dirty_rewalks;
-        stats::Counter retained_hits;
-    };
 
     MmuParams params_;
     PhysicalMemory& memory_;
     Stats stats_;
     tlb::Tlb itlb_, dtlb_, stlb_;
     Walker walker_;
-    FunctionalTlb functional_;
+    std::unique_ptr<FunctionalTlb> functional_ = std::make_unique<FunctionalTlb>();
+    LargePageFilter large_pages_;
     tlb::RetainedMappings retained_;
     EptRoots roots_;
     ContextTable contexts_;

@@ -27,6 +27,14 @@ struct Translation {
     TranslationLatency latency;
 };
 
+// What a debugger sees: no A/D bits, no statistics, nothing cached, permissions ignored. `ok` is false where a walk would fail.
+struct Probe {
+    bool ok = false;
+    GuestPhysicalAddress guest_physical;
+    PhysicalAddress physical;
+    u8 page_shift = 12;
+};
+
 // One reference of the walker to a paging-structure entry through the cache hierarchy: returns its latency in cycles.
 // A null function means that a reference takes no time.
 struct WalkPort {

@@ -89,20 +89,25 @@ public:
         stamps_[way] = 0;
         renew(way);
     }
-    // Empties all ways that satisfy `match(key, value)`; returns how many those were.
-    template <class Match>
-    u64 drop_if(Match&& match) {
-        return drop_in({0, size()}, match);
-    }
-    template <class Match>
-    u64 drop_in(Set set, Match&& match) {
+    // Empties all ways that satisfy `match(key, value)`, telling `before(way)` of each; returns how many those were.
+    template <class Match, class Before>
+    u64 drop_in(Set set, Match&& match, Before&& before) {
         u64 dropped = 0;
         for (u32 way = set.first; way < set.end(); ++way) {
             if (stamps_[way] == 0 || !match(keys_[way], values_[way])) continue;
+            before(way);
             drop(way);
             ++dropped;
         }
         return dropped;
+    }
+    template <class Match, class Before>
+    u64 drop_if(Match&& match, Before&& before) {
+        return drop_in({0, size()}, match, before);
+    }
+    template <class Match>
+    u64 drop_if(Match&& match) {
+        return drop_in({0, size()}, match, [](u32) {});
     }
 
     [[nodiscard]] bool valid(u32 way) const { return stamps_[way] != 0; }

@@ -20,10 +20,11 @@ struct Space {
     static constexpr Space of(u16 vpid, unsigned pcid, unsigned mode, u16 root) {
         return {Vpid::set(0, vpid) | Pcid::set(0, pcid) | Mode::set(0, mode) | Root::set(0, root)};
     }
-    static constexpr Space guest_physical(u16 root) { return {Root::set(0, root)}; }
+    static constexpr Space guest_physical(unsigned mode, u16 root) { return of(0, 0, mode, root); }
 
     [[nodiscard]] constexpr u64 vpid() const { return Vpid::get(bits); }
     [[nodiscard]] constexpr u64 pcid() const { return Pcid::get(bits); }
+    [[nodiscard]] constexpr u64 mode() const { return Mode::get(bits); }
     [[nodiscard]] constexpr u64 root() const { return Root::get(bits); }
     [[nodiscard]] constexpr bool global() const { return Global::test(bits); }
     [[nodiscard]] constexpr Space with_global(bool global) const { return {Global::set(bits, global ? 1 : 0)}; }

@@ -63,7 +63,7 @@ private:
     [[nodiscard]] u64 hash(u64 address, unsigned size) const;
     [[nodiscard]] Set set_of(u64 address, unsigned size) const { return array_.set(bank_[size], hash(address, size)); }
     [[nodiscard]] unsigned size_class(u8 shift) const;
-    void note_removed(Cause cause, u64 entries);
+    void forget(u32 way);               // keeps the counts of live entries
 
     SetArray<Key, Mapping> array_;
     std::array<u32, 3> bank_{no_bank, no_bank, no_bank};
@@ -79,20 +79,16 @@ template <class Match>
 void Tlb::drop_address(u64 address, Cause cause, Match&& match) {
     if (live_ == 0) return;
     const auto drops = [&](const Key& key, const Mapping& mapping) {
-        const u64 page = key.page >> 2 << shifts[key.page & 3];
-        const u8 shift = mapping.leaf_shift > shifts[key.page & 3] ? mapping.leaf_shift : shifts[key.page & 3];
-        if (((page ^ address) >> shift) != 0 || !match(key.space)) return false;
-        --live_of_[key.page & 3];
-        --live_;
-        if (mapping.leaf_shift > shifts[key.page & 3]) --fractured_;
-        return true;
+        const u8 shift = mapping.fractured() ? mapping.leaf_shift : mapping.shift;
+        return (((key.page >> 2 << mapping.shift) ^ address) >> shift) == 0 && match(key.space);
     };
+    const auto before = [this](u32 way) { forget(way); };
     u64 removed = 0;
     if (fractured_ != 0) {
-        removed = array_.drop_if(drops);
+        removed = array_.drop_if(drops, before);
     } else {
         for (unsigned size = 0; size < shifts.size(); ++size)
-            if (live_of_[size] != 0) removed += array_.drop_in(set_of(address, size), drops);
+            if (live_of_[size] != 0) removed += array_.drop_in(set_of(address, size), drops, before);
     }
     stats_.removed.add(cause, removed);
 }
@@ -100,13 +96,7 @@ void Tlb::drop_address(u64 address, Cause cause, Match&& match) {
 template <class Match>
 void Tlb::drop_if(Cause cause, Match&& match) {
     if (live_ == 0) return;
-    stats_.removed.add(cause, array_.drop_if([&](const Key& key, const Mapping& mapping) {
-        if (!match(key.space)) return false;
-        --live_of_[key.page & 3];
-        --live_;
-        if (mapping.leaf_shift > shifts[key.page & 3]) --fractured_;
-        return true;
-    }));
+    stats_.removed.add(cause, array_.drop_if([&](const Key& key, const Mapping&) { return match(key.space); }, [this](u32 way) { forget(way); }));
 }
 
 }  // namespace vtsim::tlb
