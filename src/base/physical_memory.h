@@ -100,6 +100,7 @@ public:
 
     void attach(BusPort* bus) { bus_ = bus; }
     void add_listener(CodeListener* listener) { listeners_.push_back(listener); }
+    void remove_listener(CodeListener* listener) { std::erase(listeners_, listener); }
 
 private:
     u64 size_;

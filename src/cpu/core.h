@@ -2,8 +2,12 @@
 #pragma once
 
 #include <cstring>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "arch/access.h"
 #include "arch/event.h"
@@ -15,7 +19,12 @@
 #include "cpu/core_stats.h"
 #include "cpu/micro_op.h"
 #include "mmu/mmu.h"
+#include "cpu/events/delivery_request.h"
+#include "timing/branch_predictor.h"
+#include "timing/cache/memory_port.h"
 #include "timing/core_model.h"
+#include "timing/vm_transition.h"
+#include "vmx/tables/exit_reasons.h"
 
 namespace vtsim::apic {
 class LocalApic;
@@ -25,6 +34,17 @@ class Vmx;
 }
 
 namespace vtsim::cpu {
+
+class BlockDecoder;
+
+// What a core is connected to. All of it outlives the core.
+struct Surroundings {
+    PhysicalMemory& memory;
+    BusPort& bus;
+    IoPort& io;
+    timing::MemoryHierarchy& hierarchy;
+    const timing::InstructionCosts& costs;
+};
 
 // Why execute() came back.
 enum class Stop : u8 {
@@ -42,11 +62,14 @@ enum class Mode : u8 { functional, warm, timing };
 // What the MicroOps of a block depend on beside the bytes: part of a block's key.
 struct DecodeMode {
     bool code64 = false, default32 = false, stack32 = false, timed = false, single_step = false;
-    bool fpu_traps = false;        // CR0.EM or CR0.TS: #NM
-    bool sse_disabled = false;     // CR0.EM or not CR4.OSFXSR: #UD
-    bool flat = false;             // 32-bit code with all data segments flat and writable: addresses need no segment arithmetic
+    bool warm = false;             // timed, but without cycles: blocks carry no timing
+    bool emulation = false;        // CR0.EM
+    bool task_switched = false;    // CR0.TS
+    bool wait_traps = false;       // CR0.MP and CR0.TS
+    bool sse_disabled = false;     // CR0.EM or not CR4.OSFXSR
     [[nodiscard]] u64 bits() const {
-        return u64{code64} | u64{default32} << 1 | u64{stack32} << 2 | u64{timed} << 3 | u64{single_step} << 4 | u64{fpu_traps} << 5 | u64{sse_disabled} << 6 | u64{flat} << 7;
+        return u64{code64} | u64{default32} << 1 | u64{stack32} << 2 | u64{timed} << 3 | u64{single_step} << 4 | u64{emulation} << 5 | u64{task_switched} << 6 |
+               u64{wait_traps} << 7 | u64{sse_disabled} << 8 | u64{warm} << 9;
     }
 };
 
@@ -54,7 +77,7 @@ struct DecodeMode {
 // (exec/) are functions over it, so its members are public; what the rest of the program may use are the functions up to "for exec/".
 class Core final : public CodeListener {
 public:
-    Core(unsigned index, const CoreParams& params, PhysicalMemory& memory, BusPort& bus, IoPort& io, stats::Group& parent);
+    Core(unsigned index, const CoreParams& params, const Surroundings& surroundings, stats::Group& parent);
     ~Core() override;
 
     // Runs until the local clock reaches `until_cycle` or something else stops it.
@@ -71,6 +94,7 @@ public:
     [[nodiscard]] EndCause end_cause() const { return end_cause_; }
     [[nodiscard]] int exit_status() const { return exit_status_; }     // of a magic exit
     void set_mode(Mode mode);
+    void count_instructions();                    // brings the statistics of instructions up to date
     [[nodiscard]] Mode mode() const { return mode_; }
     [[nodiscard]] std::string describe() const;   // registers and, in VMX operation, the VMCS, for people
     void reset();                                 // power-up state (SDM vol. 3, "Processor State After Reset")
@@ -84,6 +108,7 @@ public:
 
     // Hot: touched by most micro-ops.
     arch::State s;
+    CoreStats stats;
     i64 budget = 0;                // instructions left of the grant; negative: stop at the next block
     i64 granted = 0;
     u64 data_context = 0;          // id of the address space and privilege in the tags of the translation cache
@@ -96,6 +121,9 @@ public:
     timing::CoreModel model;
     BlockCache blocks;
 
+    timing::MemoryPort port;
+    timing::BranchPredictor predictor;
+
     arch::FaultDetails fault;      // of the last event
     std::unique_ptr<vmx::Vmx> vmx;
     std::unique_ptr<apic::LocalApic> apic;
@@ -104,8 +132,6 @@ public:
     IoPort& io;
     unsigned index;
     CoreParams params;
-    CoreStats stats;
-
     [[nodiscard]] u64 tsc() const;                 // as RDTSC reads it outside VMX non-root operation: cycles() * ratio + tsc_offset
     [[nodiscard]] u64 rip_of(const MicroOp& op) const { return s.gpr[arch::State::code_page_register] + op.offset; }
     [[nodiscard]] u64 next_rip(const MicroOp& op) const { return truncate_rip(rip_of(op) + op.length); }
@@ -155,19 +181,75 @@ public:
     [[nodiscard]] bool in_step() const { return in_step_; }
     static constexpr arch::Event resync_event{arch::EventKind::resync, 0, 0};
     // Interrupts and traps are not taken before the instruction after the next one (STI, MOV SS).
-    void inhibit_interrupts_once() { interrupt_shadow = true; }
+    void inhibit_interrupts_once() { interrupt_shadow = attention = true; }
     bool interrupt_shadow = false;
     bool attention = false;             // something to look at before the next instruction (events/boundary.cpp)
     bool halted = false;
     void end(EndCause cause, int status) { end_cause_ = cause; exit_status_ = status; attention = true; }
     void report_missing(const MicroOp& op, const char* name);    // an instruction that is not there: named once in the log, then #UD
 
-private:
-    friend Next enter(Core&);
-    friend Next raise(Core&, const MicroOp&, arch::Event);
-    void rebuild_decode_mode();
-    void grant(u64 until_cycle);
+    // Events between instructions (events/).
+    bool mtf_pending = false;               // a monitor-trap-flag exit is due
+    bool event_delivered = false;           // the instruction just executed delivered an event: no single-step trap
+    bool iret_unblocked_nmi = false;        // the instruction being executed is an IRET that ended NMI blocking
+    u64 preemption_deadline = ~u64{0};      // TSC value at which the VMX-preemption timer expires
+    u32 exit_instruction_information = 0;   // VM-exit instruction information of the instruction being executed
+    u32 abort_indicator = 0;                // VMX abort
+    std::optional<events::Delivery> pending_delivery;
+    void init_reset();                      // INIT: SDM vol. 3, "Processor State After Reset", column INIT; then wait-for-SIPI, the bootstrap processor restarts
+    void start_up(u8 vector);               // SIPI
+    void account_interrupt();
+    // Cycle at which something of the core itself is due (local APIC timer, VMX-preemption timer); ~0 for nothing.
+    [[nodiscard]] u64 next_deadline() const;
+    timing::VmTransition transition;
+    u64 handler_since = 0;                  // timing mode: the VMM runs since this cycle, because of that exit
+    std::optional<vmx::ExitReason> handler_reason;
 
+    bool step_once = false;             // the next instruction runs in a block of its own
+    bool resync_request = false;
+    unsigned magic_request = 0;
+    bool stop_requested = false;        // by a magic handler: come back as soon as possible
+    std::function<void(unsigned function)> on_magic;      // the platform's part of a magic instruction (vtsim/guest/magic.h)
+
+    // For run_loop.cpp: blocks.
+    [[nodiscard]] arch::Outcome<Block*> find_block(u64 linear);          // sets the code page register
+    [[nodiscard]] arch::Outcome<u64> fetch_frame(u64 linear);            // physical address of the page of code at `linear`
+    [[nodiscard]] arch::Outcome<Block*> decode_block(u64 linear, u64 frame);
+    void attach_timing(Block& block, const std::vector<timing::InstructionShape>& shapes);
+    // Timing mode: the block that was started has run to its end; or only up to `op`, exclusive; or what became of it is not known (it was left at a boundary).
+    void retire_block() {
+        if (block != nullptr && block->timing != nullptr) model.retire(*block->timing);
+    }
+    void retire_partial(const MicroOp& op);
+    void drop_block();
+    void touch_code(const Block& next);
+    // Timing mode: what an access cost beyond a first-level hit. `op` is nullptr for accesses of no instruction of the block (descriptor tables, stacks of
+    // events): they are charged in full.
+    void charge_access(const MicroOp* op, const mmu::Translation& translation, bool write);
+    void charge_fetch(const mmu::Translation& translation);
+    [[nodiscard]] bool apic_page(PhysicalAddress address) const;
+    [[nodiscard]] u64 read_apic(PhysicalAddress address, unsigned size);
+    void write_apic(PhysicalAddress address, unsigned size, u64 value);
+    BlockDecoder& decoder() { return *decoder_; }
+    const timing::InstructionCosts& costs;
+
+private:
+    void rebuild_mode_bits();
+    void run_grant(i64 instructions);
+    void run_one();
+    [[nodiscard]] i64 instructions_until(u64 cycle) const;
+
+    [[nodiscard]] u64 functional_cycles() const;
+    void forget_events();
+    void real_mode_registers();
+
+    class VmxEnvironment;
+    std::unique_ptr<VmxEnvironment> environment_;
+    std::unique_ptr<BlockDecoder> decoder_;
+    std::unique_ptr<timing::BlockAnalyser> analyser_;
+    std::set<std::string> named_missing_;
+    u64 counted_ = 0;                   // instructions already in the statistics
+    u64 idle_cycles_ = 0;
     bool in_step_ = false;
     Mode mode_ = Mode::functional;
     EndCause end_cause_ = EndCause::none;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <new>
 
+#include "cpu/exec/dispatch.h"
+
 namespace vtsim::cpu {
 namespace {
 
@@ -29,16 +31,22 @@ Block* BlockCache::find_slow(u64 key) {
     return found->second;
 }
 
-Block* BlockCache::allocate(u64 key, unsigned ops) {
-    const std::size_t bytes = (sizeof(Block) + 31) / 32 * 32 + ops * sizeof(MicroOp);
+void* BlockCache::allocate_bytes(std::size_t bytes) {
+    bytes = (bytes + 31) / 32 * 32;
     if (chunks_.empty() || used_ + bytes > chunk_bytes) {
+        // A new chunk; one more than the limit is allowed, as `allocate` makes room for a whole block at once and only it empties the cache.
         if (!chunks_.empty()) ++chunk_;
-        if (chunk_ == max_chunks) clear();
         if (chunk_ == chunks_.size()) chunks_.push_back(std::unique_ptr<std::byte[], Release>(static_cast<std::byte*>(::operator new(chunk_bytes, std::align_val_t{32}))));
         used_ = 0;
     }
     std::byte* place = chunks_[chunk_].get() + used_;
     used_ += bytes;
+    return place;
+}
+
+Block* BlockCache::allocate(u64 key, unsigned ops) {
+    if (chunk_ >= max_chunks) clear();
+    auto* place = static_cast<std::byte*>(allocate_bytes((sizeof(Block) + 31) / 32 * 32 + ops * sizeof(MicroOp)));
     auto* block = new (place) Block{};
     block->key = key;
     block->generation = generation_;
@@ -65,6 +73,7 @@ void BlockCache::kill(u64 first, unsigned bytes) {
             const bool overlaps = in_second || (start < first + bytes && start + block->bytes > first);
             if (!overlaps) return false;
             block->generation |= 1;                 // links to it miss from now on
+            for (unsigned i = 0; i < block->op_count; ++i) block->ops[i].handler = &stale;
             ++stats.killed;
             if (const auto it = map_.find(block->key); it != map_.end() && it->second == block) map_.erase(it);
             if (auto& front = front_[slot(block->key)]; front == block) front = &none_;

@@ -36,10 +36,14 @@ public:
 
     // A block with `ops` micro-op slots (links included); the caller fills them. Empties the cache first when the arena is full.
     Block* allocate(u64 key, unsigned ops);
+    // Memory that lives as long as the blocks around it, aligned to 8 (the block's timing).
+    void* allocate_bytes(std::size_t bytes);
     void insert(Block* block);
-    // Kills the blocks that overlap [first, first + bytes) of a physical page; true if the running block was among them.
+    // Kills the blocks that overlap [first, first + bytes) of physical memory. Their micro-ops become `stale`, so that a block that is running leaves
+    // before its next instruction.
     void kill(u64 first, unsigned bytes);
     void clear();
+    [[nodiscard]] Block* none() { return &none_; }        // leads nowhere: what an unresolved link points to
     [[nodiscard]] bool page_has_blocks(u64 frame) const { return pages_.contains(frame); }
     BlockCacheStats stats;
     u32 empties = 0;               // how often the arena was emptied: whoever holds a Block* across enter() compares

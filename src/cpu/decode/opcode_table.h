@@ -39,6 +39,7 @@ enum class Needs : u8 {
 struct Built : MicroOp {
     Flow flow = Flow::next;               // of the row; a builder may change it
     Handler without_flags = nullptr;      // the same without computing flags: taken when nobody can see them
+    bool overwrites_flags = false;        // computes all six of them and reads none
     bool may_leave = true;                // may fault or exit: then the flags before it must be right
     Handler (*fuse)(const Built& self, const Built& jcc, bool timed) = nullptr;    // handler of this op and a following Jcc as one, or nullptr
 };

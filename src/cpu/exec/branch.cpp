@@ -35,7 +35,7 @@ template <bool timed>
 [[gnu::always_inline]] inline Next jump_indirect(Core& core, const MicroOp& op, u64 target) {
     if (!canonical(target)) [[unlikely]] return raise(core, op, arch::general_protection());
     if constexpr (timed) {
-        if (!core.predictor.indirect(core.rip_of(op), target)) [[unlikely]] slow::mispredicted(core);
+        if (core.predictor.indirect(core.rip_of(op), target)) [[unlikely]] slow::mispredicted(core);
     }
     return go_to<timed>(core, target);
 }
@@ -61,7 +61,7 @@ template <bool timed>
     core.s.gpr[arch::rsp] = top;
     if constexpr (timed) {
         core.predictor.call(return_address);
-        if (!core.predictor.indirect(core.rip_of(op), target)) [[unlikely]] slow::mispredicted(core);
+        if (core.predictor.indirect(core.rip_of(op), target)) [[unlikely]] slow::mispredicted(core);
     }
     return go_to<timed>(core, target);
 }
@@ -85,7 +85,7 @@ Next ret(Core& core, const MicroOp& op) {
     if (!canonical(target.value)) [[unlikely]] return raise(core, op, arch::general_protection());
     core.s.gpr[arch::rsp] += 8 + op.imm;
     if constexpr (timed) {
-        if (!core.predictor.ret(target.value)) [[unlikely]] slow::mispredicted(core);
+        if (core.predictor.ret(target.value)) [[unlikely]] slow::mispredicted(core);
     }
     return go_to<timed>(core, target.value);
 }

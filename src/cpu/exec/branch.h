@@ -38,7 +38,7 @@ template <bool timed>
     if (block->generation != link.generation) [[unlikely]] return slow::follow(core, terminal, link);
     if (link.target >= page_size) {
         const u64 linear = core.s.gpr[arch::State::code_page_register] + link.target;
-        const auto& entry = core.mmu.fetch_cache.entry(linear);
+        const auto& entry = core.mmu.fetch.at(linear);
         if (entry.tag != ((linear & ~page_offset_mask) | core.fetch_context) || entry.frame != block->frame) [[unlikely]] return slow::follow(core, terminal, link);
         if (timed && !core.mmu.touch_fetch(entry.way, entry.serial)) [[unlikely]] return slow::follow(core, terminal, link);
         core.s.gpr[arch::State::code_page_register] = linear & ~page_offset_mask;
@@ -49,7 +49,7 @@ template <bool timed>
 // An indirect target: the page's translation, then the block table.
 template <bool timed>
 [[gnu::always_inline]] inline Next go_to(Core& core, u64 linear) {
-    const auto& entry = core.mmu.fetch_cache.entry(linear);
+    const auto& entry = core.mmu.fetch.at(linear);
     if (entry.tag != ((linear & ~page_offset_mask) | core.fetch_context)) [[unlikely]] return slow::indirect(core, linear);
     if (timed && !core.mmu.touch_fetch(entry.way, entry.serial)) [[unlikely]] return slow::indirect(core, linear);
     const u64 key = (entry.frame | (linear & page_offset_mask)) | core.mode_bits;
@@ -62,7 +62,7 @@ template <bool timed>
 template <bool timed>
 [[gnu::always_inline]] inline void predict_conditional(Core& core, const MicroOp& op, bool taken) {
     if constexpr (timed) {
-        if (!core.predictor.conditional(core.rip_of(op), taken)) [[unlikely]] slow::mispredicted(core);
+        if (core.predictor.conditional(core.rip_of(op), taken)) [[unlikely]] slow::mispredicted(core);
     }
 }
 

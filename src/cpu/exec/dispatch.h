@@ -25,8 +25,10 @@ inline constexpr bool tail_calls = VTSIM_TAIL_CALLS != 0;
 Next raise(Core& core, const MicroOp& op, arch::Event event);
 // Looks up or decodes the block at RIP and goes there; leaves the run loop when something needs attention. (run_loop.cpp)
 Next enter(Core& core);
-// The same from the end of `op`: RIP = the next instruction.
-Next enter_after(Core& core, const MicroOp& op);
+// The same with RIP at `op`, which is not an instruction but the end of a block: a handler.
+Next enter_at_end(Core& core, const MicroOp& op);
+// What the micro-ops of a killed block become: leaves the block before this instruction. A handler.
+Next stale(Core& core, const MicroOp& op);
 
 // An instruction as an ordinary function. The body returns an event, or nothing when it completed.
 using Body = arch::Event (*)(Core&, const MicroOp&);

@@ -32,6 +32,7 @@ bool build_alu(const Decoded& decoded, Built& op) {
         op.may_leave = false;
         op.handler = alu_register_handler(operation, op.width, immediate, true);
         if (writes_result(operation)) op.without_flags = alu_register_handler(operation, op.width, immediate, false);
+        op.overwrites_flags = operation != Alu::adc && operation != Alu::sbb;
         op.fuse = &fuse_alu<operation>;
     }
     return op.handler != nullptr;
@@ -107,6 +108,7 @@ bool build_neg(const Decoded& decoded, Built& op) {
     op.may_leave = false;
     op.handler = by_width(op.width, []<class T>() -> Handler { return &neg_register<T, true>; });
     op.without_flags = by_width(op.width, []<class T>() -> Handler { return &neg_register<T, false>; });
+    op.overwrites_flags = true;
     return true;
 }
 

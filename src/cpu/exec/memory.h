@@ -27,15 +27,22 @@ template <class T> arch::Event store(Core& core, const MicroOp& op, u64 linear, 
 template <class T> arch::Outcome<T> load_checked(Core& core, const MicroOp& op);
 template <class T> arch::Outcome<T> load_for_write_checked(Core& core, const MicroOp& op);
 template <class T> arch::Event store_checked(Core& core, const MicroOp& op, T value);
-// Timing mode: the data cache missed; charges it to the instruction.
-void data_miss(Core& core, const MicroOp& op, PhysicalAddress address, bool write);
+// Timing mode: the reference took that long instead of a first-level hit's time; notes it for the instruction.
+void data_miss(Core& core, const MicroOp& op, u32 latency);
+// Timing mode: the second line of a split access.
+void split(Core& core, const MicroOp& op, PhysicalAddress last_byte, bool write);
 }  // namespace slow
 
-// Timing mode: a hit in the translation cache counts only while the modelled TLB way still holds the mapping.
+// Timing mode: a hit in the translation cache counts only while the modelled TLB way still holds the mapping. False: take the slow path.
+template <unsigned bytes>
 [[gnu::always_inline]] inline bool account(Core& core, const MicroOp& op, const mmu::TranslationEntry& entry, u64 linear, bool write) {
     if (!core.mmu.touch_data(entry.way, entry.serial)) [[unlikely]] return false;
     const PhysicalAddress address{linear + entry.addend - reinterpret_cast<u64>(core.host_base)};
-    if (!core.port.touch_data(address, write)) [[unlikely]] slow::data_miss(core, op, address, write);
+    const u32 latency = write ? core.port.store(address) : core.port.load(address);
+    if (latency != core.port.load_hit_latency()) [[unlikely]] slow::data_miss(core, op, latency);
+    // The second line of an access that is split.
+    if constexpr (bytes > 1)
+        if (((linear & 63) + bytes) > 64) [[unlikely]] slow::split(core, op, address + (bytes - 1), write);
     return true;
 }
 
@@ -43,9 +50,9 @@ constexpr bool canonical(u64 linear) { return sign_extend(linear, 48) == linear;
 
 template <class T, bool timed>
 [[gnu::always_inline]] inline arch::Outcome<T> load_at(Core& core, const MicroOp& op, u64 linear) {
-    const auto& entry = core.mmu.data_cache.entry(linear);
+    const auto& entry = core.mmu.data.at(linear);
     if ((((linear + sizeof(T) - 1) & ~page_offset_mask) | core.data_context) == entry.read_tag) [[likely]] {
-        if (!timed || account(core, op, entry, linear, false)) [[likely]] {
+        if (!timed || account<sizeof(T)>(core, op, entry, linear, false)) [[likely]] {
             T value;
             __builtin_memcpy(&value, reinterpret_cast<const u8*>(linear + entry.addend), sizeof value);
             return value;
@@ -56,9 +63,9 @@ template <class T, bool timed>
 
 template <class T, bool timed>
 [[gnu::always_inline]] inline arch::Event store_at(Core& core, const MicroOp& op, u64 linear, T value) {
-    const auto& entry = core.mmu.data_cache.entry(linear);
+    const auto& entry = core.mmu.data.at(linear);
     if ((((linear + sizeof(T) - 1) & ~page_offset_mask) | core.data_context) == entry.write_tag) [[likely]] {
-        if (!timed || account(core, op, entry, linear, true)) [[likely]] {
+        if (!timed || account<sizeof(T)>(core, op, entry, linear, true)) [[likely]] {
             __builtin_memcpy(reinterpret_cast<u8*>(linear + entry.addend), &value, sizeof value);
             return {};
         }
@@ -87,9 +94,9 @@ template <class T, Form form, bool timed, class Modify>
         return slow::store_checked<T>(core, op, modify(old.value));
     } else {
         const u64 linear = address_of<form>(core, op);
-        const auto& entry = core.mmu.data_cache.entry(linear);
+        const auto& entry = core.mmu.data.at(linear);
         if ((((linear + sizeof(T) - 1) & ~page_offset_mask) | core.data_context) == entry.write_tag) [[likely]] {
-            if (!timed || account(core, op, entry, linear, true)) [[likely]] {
+            if (!timed || account<sizeof(T)>(core, op, entry, linear, true)) [[likely]] {
                 auto* place = reinterpret_cast<u8*>(linear + entry.addend);
                 T value;
                 __builtin_memcpy(&value, place, sizeof value);

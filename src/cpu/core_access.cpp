@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory of the core: segmentation, the slow path behind the translation cache, devices.
+#include <algorithm>
+
+#include "apic/local_apic.h"
+#include "cpu/core.h"
+#include "cpu/exec/memory.h"
+
+namespace vtsim::cpu {
+
+using arch::Event;
+using arch::Outcome;
+
+// ---- segmentation -------------------------------------------------------------------------------------------------------
+
+namespace {
+
+// SDM vol. 3, "Limit Checking" and "Type Checking"; the fault is #SS for the stack segment, else #GP.
+Event segment_fault(arch::SegmentRegister segment) { return arch::exception(segment == arch::ss ? arch::Vector::ss : arch::Vector::gp); }
+
+bool within_limit(const arch::Segment& segment, u64 offset, unsigned bytes) {
+    const u64 last = offset + bytes - 1;
+    if (segment.expands_down()) return offset > segment.limit && last <= (segment.default_big() ? 0xffff'ffff : 0xffff);
+    return last <= segment.limit;
+}
+
+}  // namespace
+
+Outcome<u64> Core::linear(arch::SegmentRegister number, u64 offset, unsigned bytes, bool write) const {
+    const auto& segment = s.segment[number];
+    if (decode_mode.code64) {
+        const u64 address = number == arch::fs || number == arch::gs ? segment.base + offset : offset;
+        if (!canonical(address) || !canonical(address + bytes - 1)) return segment_fault(number);
+        return address;
+    }
+    if (s.protected_mode() && !s.virtual8086()) {
+        if (segment.unusable() || !segment.present()) return segment_fault(number);
+        if (write ? !segment.writable() : !segment.readable()) return segment_fault(number);
+    }
+    if (!within_limit(segment, offset, bytes)) return segment_fault(number);
+    return static_cast<u32>(segment.base + offset);
+}
+
+// ---- linear addresses -----------------------------------------------------------------------------------------------------
+
+namespace {
+
+// One part of an access, inside one page. `op` (timing mode) is the instruction that misses are charged to; nullptr charges serially.
+struct Place {
+    u8* host = nullptr;
+    PhysicalAddress physical;
+};
+
+}  // namespace
+
+static Outcome<Place> locate(Core& core, const MicroOp* op, u64 linear, unsigned bytes, arch::Access access) {
+    const auto translation = core.mmu.translate(linear, access);
+    if (!translation) {
+        core.fault = core.mmu.details;
+        return translation.event;
+    }
+    const auto& t = translation.value;
+    if (core.decode_mode.timed) core.charge_access(op, t, access.writes());
+    (void)bytes;
+    return Place{t.host, t.physical};
+}
+
+static Outcome<u64> device_read(Core& core, PhysicalAddress address, unsigned bytes) {
+    if (!core.in_step()) return Core::resync_event;
+    u64 value = 0;
+    for (unsigned at = 0; at < bytes; at += 8) {
+        const unsigned part = std::min(bytes - at, 8U);
+        value = core.apic_page(address) ? core.read_apic(address + at, part) : core.bus.read(address + at, part);
+    }
+    return value;
+}
+
+static Event device_write(Core& core, PhysicalAddress address, unsigned bytes, u64 value) {
+    if (!core.in_step()) return Core::resync_event;
+    if (core.apic_page(address)) core.write_apic(address, bytes, value);
+    else core.bus.write(address, bytes, value);
+    return {};
+}
+
+static Event read_part(Core& core, const MicroOp* op, u64 linear, u8* to, unsigned bytes, arch::Access access) {
+    const auto place = locate(core, op, linear, bytes, access);
+    if (!place) return place.event;
+    if (place.value.host != nullptr) {
+        std::memcpy(to, place.value.host, bytes);
+        return {};
+    }
+    for (unsigned at = 0; at < bytes; at += 8) {
+        const unsigned part = std::min(bytes - at, 8U);
+        const auto value = device_read(core, place.value.physical + at, part);
+        if (!value) return value.event;
+        std::memcpy(to + at, &value.value, part);
+    }
+    return {};
+}
+
+static Event write_part(Core& core, const Place& place, const u8* from, unsigned bytes) {
+    if (place.host != nullptr) {
+        std::memcpy(place.host, from, bytes);
+        if (core.memory.holds_code(place.physical)) core.memory.note_code_write(place.physical, bytes);
+        return {};
+    }
+    for (unsigned at = 0; at < bytes; at += 8) {
+        const unsigned part = std::min(bytes - at, 8U);
+        u64 value = 0;
+        std::memcpy(&value, from + at, part);
+        if (const auto event = device_write(core, place.physical + at, part, value)) return event;
+    }
+    return {};
+}
+
+static unsigned in_first_page(u64 linear, unsigned bytes) {
+    const u64 rest = page_size - (linear & page_offset_mask);
+    return rest < bytes ? static_cast<unsigned>(rest) : bytes;
+}
+
+static u64 next_page(const Core& core, u64 linear) {
+    const u64 next = (linear & ~page_offset_mask) + page_size;
+    return core.s.long_mode_active() ? next : static_cast<u32>(next);
+}
+
+static Event read_any(Core& core, const MicroOp* op, u64 linear, void* to, unsigned bytes, arch::Access access) {
+    auto* bytes_to = static_cast<u8*>(to);
+    const unsigned first = in_first_page(linear, bytes);
+    if (const auto event = read_part(core, op, linear, bytes_to, first, access)) return event;
+    if (first == bytes) return {};
+    return read_part(core, op, next_page(core, linear), bytes_to + first, bytes - first, access);
+}
+
+static Event write_any(Core& core, const MicroOp* op, u64 linear, const void* from, unsigned bytes, arch::Access access) {
+    const auto* bytes_from = static_cast<const u8*>(from);
+    const unsigned first = in_first_page(linear, bytes);
+    const auto place = locate(core, op, linear, first, access);
+    if (!place) return place.event;
+    if (first == bytes) return write_part(core, place.value, bytes_from, bytes);
+    // Both halves are translated before either is written: a fault on the second page leaves memory untouched.
+    const auto second = locate(core, op, next_page(core, linear), bytes - first, access);
+    if (!second) return second.event;
+    if (const auto event = write_part(core, place.value, bytes_from, first)) return event;
+    return write_part(core, second.value, bytes_from + first, bytes - first);
+}
+
+Event Core::read_bytes(u64 linear, void* to, unsigned bytes, arch::Access access) { return read_any(*this, nullptr, linear, to, bytes, access); }
+Event Core::write_bytes(u64 linear, const void* from, unsigned bytes, arch::Access access) { return write_any(*this, nullptr, linear, from, bytes, access); }
+
+Event Core::probe_write(u64 linear, unsigned bytes) {
+    const auto how = access(arch::AccessKind::store);
+    const unsigned first = in_first_page(linear, bytes);
+    if (const auto place = locate(*this, nullptr, linear, first, how); !place) return place.event;
+    if (first == bytes) return {};
+    return locate(*this, nullptr, next_page(*this, linear), bytes - first, how).event;
+}
+
+// ---- alignment checks -----------------------------------------------------------------------------------------------------
+
+// SDM vol. 3, "Alignment Check Exception (#AC)": CR0.AM, EFLAGS.AC and CPL 3.
+static bool misaligned(const Core& core, u64 linear, unsigned bytes) {
+    return (linear & (bytes - 1)) != 0 && core.s.cpl == 3 && (core.s.cr0 & arch::cr0::am) != 0 && (core.s.rflags & arch::rflags::ac) != 0;
+}
+
+// ---- what handlers call -----------------------------------------------------------------------------------------------------
+
+namespace slow {
+
+void data_miss(Core& core, const MicroOp& op, u32 latency) {
+    if (core.mode() != Mode::timing || core.block == nullptr) return;
+    const u32 hit = core.port.load_hit_latency();
+    core.model.note_miss(static_cast<u8>(core.block->count - op.remaining), latency, {.data_cache = latency - hit});
+}
+
+void split(Core& core, const MicroOp& op, PhysicalAddress last_byte, bool write) {
+    const u32 latency = write ? core.port.store(last_byte) : core.port.load(last_byte);
+    if (latency != core.port.load_hit_latency()) data_miss(core, op, latency);
+}
+
+// The segment that an address fault is blamed on: the operand's, or the stack's for pushes and pops.
+static arch::SegmentRegister linear_segment(const MicroOp& op) { return op.memory() ? op.segment() : arch::ss; }
+
+template <class T>
+Outcome<T> load(Core& core, const MicroOp& op, u64 linear) {
+    if (!canonical(linear) || !canonical(linear + sizeof(T) - 1)) [[unlikely]] return segment_fault(linear_segment(op));
+    if (misaligned(core, linear, sizeof(T))) [[unlikely]] return arch::exception(arch::Vector::ac);
+    T value{};
+    if (const auto event = read_any(core, &op, linear, &value, sizeof value, core.access(arch::AccessKind::load))) return event;
+    return value;
+}
+
+template <class T>
+Outcome<T> load_for_write(Core& core, const MicroOp& op, u64 linear) {
+    if (!canonical(linear) || !canonical(linear + sizeof(T) - 1)) [[unlikely]] return segment_fault(linear_segment(op));
+    if (misaligned(core, linear, sizeof(T))) [[unlikely]] return arch::exception(arch::Vector::ac);
+    T value{};
+    if (const auto event = read_any(core, &op, linear, &value, sizeof value, core.access(arch::AccessKind::read_modify_write))) return event;
+    return value;
+}
+
+template <class T>
+Event store(Core& core, const MicroOp& op, u64 linear, T value) {
+    if (!canonical(linear) || !canonical(linear + sizeof(T) - 1)) [[unlikely]] return segment_fault(linear_segment(op));
+    if (misaligned(core, linear, sizeof(T))) [[unlikely]] return arch::exception(arch::Vector::ac);
+    return write_any(core, &op, linear, &value, sizeof value, core.access(arch::AccessKind::store));
+}
+
+template <class T>
+Outcome<T> load_checked(Core& core, const MicroOp& op) {
+    const auto linear = core.linear(op, sizeof(T), false);
+    if (!linear) return linear.event;
+    return core.decode_mode.timed ? load_at<T, true>(core, op, linear.value) : load_at<T, false>(core, op, linear.value);
+}
+
+template <class T>
+Outcome<T> load_for_write_checked(Core& core, const MicroOp& op) {
+    const auto linear = core.linear(op, sizeof(T), true);
+    if (!linear) return linear.event;
+    return load_for_write<T>(core, op, linear.value);
+}
+
+template <class T>
+Event store_checked(Core& core, const MicroOp& op, T value) {
+    const auto linear = core.linear(op, sizeof(T), true);
+    if (!linear) return linear.event;
+    return core.decode_mode.timed ? store_at<T, true>(core, op, linear.value, value) : store_at<T, false>(core, op, linear.value, value);
+}
+
+#define VTSIM_ACCESS(T)                                                     \
+    template Outcome<T> load<T>(Core&, const MicroOp&, u64);                \
+    template Outcome<T> load_for_write<T>(Core&, const MicroOp&, u64);      \
+    template Event store<T>(Core&, const MicroOp&, u64, T);                 \
+    template Outcome<T> load_checked<T>(Core&, const MicroOp&);             \
+    template Outcome<T> load_for_write_checked<T>(Core&, const MicroOp&);   \
+    template Event store_checked<T>(Core&, const MicroOp&, T);
+VTSIM_ACCESS(u8)
+VTSIM_ACCESS(u16)
+VTSIM_ACCESS(u32)
+VTSIM_ACCESS(u64)
+VTSIM_ACCESS(u128)
+#undef VTSIM_ACCESS
+
+}  // namespace slow
+
+}  // namespace vtsim::cpu

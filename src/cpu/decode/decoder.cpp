@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cpu/decode/decoder.h"
+
+#include <algorithm>
+#include <string>
+
+#include "cpu/decode/operands.h"
+#include "cpu/decode/timing_shape.h"
+#include "cpu/exec/branch.h"
+
+namespace vtsim::cpu {
+namespace {
+
+using arch::Event;
+
+// Zydis' decoders for the three code widths, set to what the presets advertise: without CET, MPX, WBNOINVD and CLDEMOTE their opcodes are the older
+// instructions that processors without them execute.
+struct Decoders {
+    ZydisDecoder code16, code32, code64;
+    Decoders() {
+        ZydisDecoderInit(&code16, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+        ZydisDecoderInit(&code32, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+        ZydisDecoderInit(&code64, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+        for (auto* decoder : {&code16, &code32, &code64})
+            for (const auto mode : {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_CLDEMOTE}) ZydisDecoderEnableMode(decoder, mode, ZYAN_FALSE);
+    }
+    [[nodiscard]] const ZydisDecoder& of(const DecodeMode& mode) const { return mode.code64 ? code64 : mode.default32 ? code32 : code16; }
+};
+
+const Decoders& decoders() {
+    static const Decoders instance;
+    return instance;
+}
+
+// ---- micro-ops that are not instructions ---------------------------------------------------------------------------------
+
+// The block goes on elsewhere: page end, or enough instructions.
+template <bool timed>
+Next go_on(Core& core, const MicroOp& op) {
+    return follow<timed>(core, op, link_after(op, 0));
+}
+
+Event undefined(Core&, const MicroOp&) { return arch::undefined_opcode; }
+Event too_long(Core&, const MicroOp&) { return arch::general_protection(); }
+Event device_not_available(Core&, const MicroOp&) { return arch::exception(arch::Vector::nm); }
+
+// An instruction that vtsim does not have: #UD for the guest, its name for the user. `imm` is the mnemonic.
+Event missing(Core& core, const MicroOp& op) {
+    core.report_missing(op, ZydisMnemonicGetString(static_cast<ZydisMnemonic>(op.imm)));
+    return arch::undefined_opcode;
+}
+
+// What CR0 and CR4 make of an instruction before it does anything. SDM vol. 3, "Emulation Mode and Task Switching" tables.
+Handler trapped(Needs needs, const DecodeMode& mode) {
+    switch (needs) {
+        case Needs::sse:
+            if (mode.sse_disabled) return &complex_end<undefined>;
+            if (mode.task_switched) return &complex_end<device_not_available>;
+            return nullptr;
+        case Needs::x87:
+            if (mode.emulation || mode.task_switched) return &complex_end<device_not_available>;
+            return nullptr;
+        case Needs::mmx:
+            if (mode.emulation) return &complex_end<undefined>;
+            if (mode.task_switched) return &complex_end<device_not_available>;
+            return nullptr;
+        case Needs::wait:
+            if (mode.wait_traps) return &complex_end<device_not_available>;
+            return nullptr;
+        default: return nullptr;
+    }
+}
+
+bool is_conditional_branch(const MicroOp& op, Flow flow, const ZydisDecodedInstruction& instruction) {
+    return flow == Flow::branch && instruction.meta.category == ZYDIS_CATEGORY_COND_BR && op.aux < 16;
+}
+
+}  // namespace
+
+BlockDecoder::BlockDecoder() { entries_.reserve(max_instructions + 1); }
+
+bool BlockDecoder::append(Core& core, const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands, u16 offset) {
+    const Decoded decoded{instruction, operands, core.decode_mode};
+    Entry entry{};
+    Built& op = entry.op;
+    op.offset = offset;
+    op.length = instruction.length;
+    fill_operands(decoded, op);
+    const Row* row = find_row(instruction.mnemonic);
+    op.flow = row != nullptr ? row->flow : Flow::ends;
+    const Handler trap = row != nullptr ? trapped(row->needs, core.decode_mode) : nullptr;
+    if (trap != nullptr) {
+        op.handler = trap;
+        op.flow = Flow::ends;
+    } else if (row == nullptr || !row->build(decoded, op)) {
+        op.imm = static_cast<u64>(instruction.mnemonic);
+        op.handler = &complex_end<missing>;
+        op.flow = Flow::ends;
+        op.without_flags = nullptr;
+        op.fuse = nullptr;
+    }
+    const auto* flags = instruction.cpu_flags;
+    const bool touches = flags != nullptr && ((flags->tested | flags->modified | flags->set_0 | flags->set_1 | flags->undefined) & ZYDIS_CPUFLAG_CF) != 0;
+    const bool tests = flags != nullptr && flags->tested != 0;
+    const bool other = flags != nullptr && ((flags->modified | flags->set_0 | flags->set_1 | flags->undefined) != 0);
+    entry.overwrites_flags = op.overwrites_flags && !op.may_leave;
+    entry.reads_flags = !entry.overwrites_flags && (tests || touches || other);
+    if (core.decode_mode.timed) entry.shape = timing_shape(decoded, core.costs, static_cast<u8>(entries_.size()));
+
+    // A pair with the Jcc becomes one dispatch; both micro-ops stay.
+    if (core.params.engine.fusion && !entries_.empty() && is_conditional_branch(op, op.flow, instruction) && core.decode_mode.code64) {
+        auto& before = entries_.back().op;
+        if (before.fuse != nullptr)
+            if (const Handler fused = before.fuse(before, op, core.decode_mode.timed)) {
+                before.handler = fused;
+                before.without_flags = nullptr;
+            }
+    }
+    entries_.push_back(entry);
+    return op.flow == Flow::next;
+}
+
+void BlockDecoder::append_undefined(u16 offset, u8 length, Handler handler) {
+    Entry entry{};
+    entry.op.handler = handler;
+    entry.op.offset = offset;
+    entry.op.length = length;
+    entry.op.flow = Flow::ends;
+    entry.reads_flags = true;
+    entries_.push_back(entry);
+}
+
+// A producer of flags is dead when all flags are overwritten before anybody reads them and before anything that may fault or exit.
+void BlockDecoder::drop_dead_flags() {
+    bool dead = false;
+    for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
+        auto& op = entry->op;
+        if (dead && op.without_flags != nullptr) {
+            op.handler = op.without_flags;              // now it neither reads nor writes them
+            continue;
+        }
+        if (entry->overwrites_flags) dead = true;
+        else if (entry->reads_flags || op.may_leave) dead = false;
+    }
+}
+
+Block* BlockDecoder::finish(Core& core, const Source& source, u16 end_offset, bool crosses) {
+    const auto& last = entries_.back().op;
+    const bool needs_link = last.flow == Flow::next;
+    const auto instructions = static_cast<unsigned>(entries_.size());
+    const unsigned ops = instructions + (needs_link ? 1 : 0);
+    Block* block = core.blocks.allocate((source.frame | source.offset) | core.mode_bits, ops + 2);
+    block->frame = source.frame;
+    block->offset = source.offset;
+    block->second_frame = crosses ? source.second_frame : Block::no_frame;
+    block->count = static_cast<u16>(instructions);
+    block->bytes = static_cast<u16>(end_offset - source.offset);
+    block->op_count = static_cast<u16>(ops);
+    for (unsigned i = 0; i < instructions; ++i) {
+        block->ops[i] = entries_[i].op;
+        block->ops[i].remaining = static_cast<u8>(instructions - i);
+    }
+    if (needs_link) {
+        MicroOp& terminal = block->ops[instructions];
+        terminal = MicroOp{};
+        terminal.handler = core.decode_mode.code64 ? (core.decode_mode.timed ? &go_on<true> : &go_on<false>) : &enter_at_end;
+        terminal.offset = end_offset;
+    }
+    // Links: the taken and the not taken successor as offsets from the page.
+    auto& taken = link_after(block->ops[ops - 1], 0);
+    auto& other = link_after(block->ops[ops - 1], 1);
+    const u64 end = end_offset;
+    taken = Link{core.blocks.none(), 0, 0, needs_link ? end : end + last.imm, 0};
+    other = Link{core.blocks.none(), 0, 0, end, 0};
+    if (core.mode() == Mode::timing) {
+        shapes_.clear();
+        for (const auto& entry : entries_) shapes_.push_back(entry.shape);
+        core.attach_timing(*block, shapes_);
+    }
+    core.blocks.insert(block);
+    return block;
+}
+
+BlockDecoder::Result BlockDecoder::decode(Core& core, const Source& source, Block*& block) {
+    entries_.clear();
+    u8 joined[32];
+    ZydisDecodedInstruction instruction;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    const auto& decoder = decoders().of(core.decode_mode);
+    unsigned at = 0;
+    bool crosses = false;
+    const unsigned limit = core.decode_mode.single_step ? 1 : max_instructions;
+    while (entries_.size() < limit && at < source.available) {
+        const auto offset = static_cast<u16>(source.offset + at);
+        const u8* bytes = source.bytes + at;
+        unsigned available = source.available - at;
+        auto status = ZydisDecoderDecodeFull(&decoder, bytes, available, &instruction, operands);
+        if (status == ZYDIS_STATUS_NO_MORE_DATA && available < ZYDIS_MAX_INSTRUCTION_LENGTH) {
+            if (!entries_.empty()) break;
+            if (source.second == nullptr) return Result::needs_second_page;
+            std::copy_n(bytes, available, joined);
+            std::copy_n(source.second, ZYDIS_MAX_INSTRUCTION_LENGTH, joined + available);
+            status = ZydisDecoderDecodeFull(&decoder, joined, available + ZYDIS_MAX_INSTRUCTION_LENGTH, &instruction, operands);
+            crosses = true;
+        }
+        if (status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG) {
+            append_undefined(offset, 1, &complex_end<too_long>);
+            at += 1;
+            break;
+        }
+        if (!ZYAN_SUCCESS(status)) {
+            append_undefined(offset, 1, &complex_end<undefined>);
+            at += 1;
+            break;
+        }
+        at += instruction.length;
+        const bool goes_on = append(core, instruction, operands, offset);
+        if (!goes_on || crosses) break;
+    }
+    drop_dead_flags();
+    block = finish(core, source, static_cast<u16>(source.offset + at), crosses);
+    return Result::done;
+}
+
+std::string BlockDecoder::disassemble(const DecodeMode& mode, const u8* bytes, unsigned available, u64 rip) {
+    ZydisDecodedInstruction instruction;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoders().of(mode), bytes, available, &instruction, operands))) return "(undefined)";
+    ZydisFormatter formatter;
+    ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
+    char text[160];
+    ZydisFormatterFormatInstruction(&formatter, &instruction, operands, instruction.operand_count_visible, text, sizeof text, rip, nullptr);
+    return text;
+}
+
+}  // namespace vtsim::cpu

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <Zydis/Zydis.h>
+
+#include <array>
+#include <vector>
+
+#include "cpu/decode/opcode_table.h"
+#include "timing/core_model.h"
+
+namespace vtsim::cpu {
+
+// Makes blocks of micro-ops from bytes. Stateless but for scratch space; one per core.
+class BlockDecoder {
+public:
+    static constexpr unsigned max_instructions = 48;      // of a block; bounds how late an interrupt is seen
+
+    BlockDecoder();
+
+    struct Source {
+        const u8* bytes;            // from the first instruction to the end of its page
+        unsigned available;         // how many
+        const u8* second;           // the beginning of the next page, or nullptr when it is not known
+        u64 frame, second_frame;    // physical addresses of the pages
+        u16 offset;                 // of the first instruction in its page
+    };
+    enum class Result : u8 { done, needs_second_page };
+
+    // Decodes at `source` for the core's mode and puts the block into the core's block cache.
+    Result decode(Core& core, const Source& source, Block*& block);
+
+    // One instruction as text, for logs and dumps.
+    static std::string disassemble(const DecodeMode& mode, const u8* bytes, unsigned available, u64 rip);
+
+private:
+    struct Entry {
+        Built op;
+        bool reads_flags;           // or changes only some of them: what came before must be right
+        bool overwrites_flags;
+        timing::InstructionShape shape;
+    };
+    bool append(Core& core, const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands, u16 offset);
+    void append_undefined(u16 offset, u8 length, Handler handler);
+    void drop_dead_flags();
+    Block* finish(Core& core, const Source& source, u16 end_offset, bool crosses);
+
+    std::vector<Entry> entries_;
+    std::vector<timing::InstructionShape> shapes_;
+};
+
+}  // namespace vtsim::cpu

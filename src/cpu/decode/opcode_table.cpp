@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cpu/decode/opcode_table.h"
+
+#include <array>
+
+#include "cpu/exec/integer_rows.h"
+
+namespace vtsim::cpu {
+namespace {
+
+struct OpcodeTable {
+    std::array<const Row*, ZYDIS_MNEMONIC_MAX_VALUE + 1> rows{};
+    OpcodeTable() {
+        for (const auto family : {exec::integer_rows(), exec::move_rows(), exec::shift_rows(), exec::multiply_rows(), exec::bit_rows(), exec::branch_rows(), exec::string_rows(),
+                                  exec::sse_rows(), exec::x87_rows(), exec::far_rows(), exec::system_rows(), exec::vmx_rows()})
+            for (const auto& row : family) rows[row.mnemonic] = &row;
+    }
+};
+
+}  // namespace
+
+const Row* find_row(ZydisMnemonic mnemonic) {
+    static const OpcodeTable table;
+    return table.rows[mnemonic];
+}
+
+}  // namespace vtsim::cpu

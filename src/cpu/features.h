@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "base/config/schema.h"
+#include "base/types.h"
+
+namespace vtsim::vmx {
+struct ProcessorLimits;
+}
+
+namespace vtsim::cpu {
+
+struct CoreParams;
+
+// What CPUID advertises, and with it which instructions, MSRs and control-register bits exist. Defaults: Broadwell, as far as the engine has it.
+struct FeatureParams {
+    u32 signature = 0x306d4;            // family 6, model 61, stepping 4: Broadwell-U (Intel SDM vol. 4, table of CPUID DisplayFamily_DisplayModel)
+    std::string brand = "vtsim Broadwell";
+    bool vmx = true;
+    bool fsgsbase = true;
+    bool smep = true;
+    bool smap = true;
+    bool umip = false;
+    bool pcid = true;
+    bool invpcid = true;
+    bool pages_1g = true;
+    bool rdtscp = true;
+    bool nx = true;
+    bool bmi1 = true;
+    bool bmi2 = true;
+    bool adx = true;
+    bool lzcnt = true;
+    bool popcnt = true;
+    bool movbe = true;
+    bool cmpxchg16b = true;
+    bool rdrand = true;
+    bool rdseed = true;
+    bool x2apic = true;
+    bool tsc_deadline = true;
+    bool la57 = false;
+    bool monitor = true;
+    u64 seed = 1;                       // of RDRAND and RDSEED
+};
+
+// What the other rooms must know of it.
+[[nodiscard]] vmx::ProcessorLimits processor_limits(const CoreParams& params);
+
+}  // namespace vtsim::cpu
+
+namespace vtsim::config {
+template <>
+inline constexpr auto schema<cpu::FeatureParams> = std::tuple{
+    Param{"signature", &cpu::FeatureParams::signature, "CPUID.01H:EAX: family, model, stepping"},
+    Param{"brand", &cpu::FeatureParams::brand, "brand string of CPUID.80000002H-4H, at most 47 characters"},
+    Param{"vmx", &cpu::FeatureParams::vmx, "VMX instructions"},
+    Param{"fsgsbase", &cpu::FeatureParams::fsgsbase, "RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE and CR4.FSGSBASE"},
+    Param{"smep", &cpu::FeatureParams::smep, "supervisor-mode execution prevention"},
+    Param{"smap", &cpu::FeatureParams::smap, "supervisor-mode access prevention, CLAC and STAC"},
+    Param{"umip", &cpu::FeatureParams::umip, "user-mode instruction prevention"},
+    Param{"pcid", &cpu::FeatureParams::pcid, "process-context identifiers"},
+    Param{"invpcid", &cpu::FeatureParams::invpcid, "INVPCID"},
+    Param{"pages_1g", &cpu::FeatureParams::pages_1g, "1-GByte pages"},
+    Param{"rdtscp", &cpu::FeatureParams::rdtscp, "RDTSCP and IA32_TSC_AUX"},
+    Param{"nx", &cpu::FeatureParams::nx, "execute-disable and IA32_EFER.NXE"},
+    Param{"bmi1", &cpu::FeatureParams::bmi1, "ANDN, BEXTR, BLSI, BLSMSK, BLSR, TZCNT"},
+    Param{"bmi2", &cpu::FeatureParams::bmi2, "BZHI, MULX, PDEP, PEXT, RORX, SARX, SHLX, SHRX"},
+    Param{"adx", &cpu::FeatureParams::adx, "ADCX and ADOX"},
+    Param{"lzcnt", &cpu::FeatureParams::lzcnt, "LZCNT"},
+    Param{"popcnt", &cpu::FeatureParams::popcnt, "POPCNT"},
+    Param{"movbe", &cpu::FeatureParams::movbe, "MOVBE"},
+    Param{"cmpxchg16b", &cpu::FeatureParams::cmpxchg16b, "CMPXCHG16B"},
+    Param{"rdrand", &cpu::FeatureParams::rdrand, "RDRAND, from a seeded generator"},
+    Param{"rdseed", &cpu::FeatureParams::rdseed, "RDSEED, from a seeded generator"},
+    Param{"x2apic", &cpu::FeatureParams::x2apic, "x2APIC mode of the local APIC"},
+    Param{"tsc_deadline", &cpu::FeatureParams::tsc_deadline, "TSC-deadline mode of the local APIC timer"},
+    Param{"la57", &cpu::FeatureParams::la57, "5-level paging and 57-bit linear addresses"},
+    Param{"monitor", &cpu::FeatureParams::monitor, "MONITOR and MWAIT"},
+    Param{"seed", &cpu::FeatureParams::seed, "seed of RDRAND and RDSEED"},
+};
+}  // namespace vtsim::config

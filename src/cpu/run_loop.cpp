@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where control goes when a handler does not simply call the next one: into blocks, out of the run loop, into events. In a file of its own, so that the
+// compiler cannot see through these functions and turn a handler's tail call into a call.
+#include <algorithm>
+
+#include "cpu/core.h"
+#include "cpu/decode/decoder.h"
+#include "cpu/events/events.h"
+#include "cpu/exec/branch.h"
+#include "cpu/exec/dispatch.h"
+
+namespace vtsim::cpu {
+namespace {
+
+constexpr i64 smallest_grant = 64;               // instructions: more than a block has, so that every grant makes progress
+static_assert(smallest_grant > BlockDecoder::max_instructions);
+constexpr i64 largest_grant = i64{1} << 40;
+
+Next start_any(Core& core, const Block& block) { return core.decode_mode.timed ? start<true>(core, block) : start<false>(core, block); }
+
+}  // namespace
+
+// ---- blocks -------------------------------------------------------------------------------------------------------------
+
+arch::Outcome<Block*> Core::find_block(u64 linear) {
+    const u64 page = linear & ~page_offset_mask;
+    const auto frame = fetch_frame(linear);
+    if (!frame) return frame.event;
+    const u64 key = (frame.value | (linear & page_offset_mask)) | mode_bits;
+    Block* block = params.engine.block_cache ? blocks.find(key) : nullptr;
+    if (block != nullptr && block->crosses_page()) {
+        // The second page may be mapped elsewhere now.
+        const auto second = fetch_frame(page + page_size);
+        if (!second) return second.event;
+        if (second.value != block->second_frame) block = nullptr;
+    }
+    if (block == nullptr) {
+        const auto decoded = decode_block(linear, frame.value);
+        if (!decoded) return decoded.event;
+        block = decoded.value;
+    }
+    s.gpr[arch::State::code_page_register] = page;
+    return block;
+}
+
+arch::Outcome<Block*> Core::decode_block(u64 linear, u64 frame) {
+    static constexpr std::array<u8, page_size> nothing = [] {
+        std::array<u8, page_size> bytes{};
+        bytes.fill(0xff);                       // what an unassigned address reads as
+        return bytes;
+    }();
+    const auto offset = static_cast<u16>(linear & page_offset_mask);
+    BlockDecoder::Source source{nothing.data() + offset, static_cast<unsigned>(page_size - offset), nullptr, frame, Block::no_frame, offset};
+    const bool ram = memory.is_ram(PhysicalAddress{frame}, page_size);
+    if (ram) source.bytes = memory.host(PhysicalAddress{frame + offset});
+    Block* block = nullptr;
+    if (decoder_->decode(*this, source, block) == BlockDecoder::Result::needs_second_page) {
+        const auto second = fetch_frame((linear & ~page_offset_mask) + page_size);
+        if (!second) return second.event;
+        source.second_frame = second.value;
+        const bool second_ram = memory.is_ram(PhysicalAddress{second.value}, page_size);
+        source.second = second_ram ? memory.host(PhysicalAddress{second.value}) : nothing.data();
+        decoder_->decode(*this, source, block);
+        if (second_ram) memory.mark_code(PhysicalAddress{second.value});
+    }
+    if (ram) memory.mark_code(PhysicalAddress{frame});
+    return block;
+}
+
+Next enter(Core& core) {
+    for (;;) {
+        if (core.attention || core.budget <= 0) [[unlikely]] return nullptr;
+        u64 linear = core.s.rip;
+        if (!core.code64()) {
+            const auto& code = core.s.segment[arch::cs];
+            if (core.s.rip > code.limit) [[unlikely]] {
+                events::handle(core, arch::general_protection(), 0);
+                continue;
+            }
+            linear = static_cast<u32>(code.base + core.s.rip);
+        } else if (!canonical(linear)) [[unlikely]] {
+            events::handle(core, arch::general_protection(), 0);
+            continue;
+        }
+        const auto block = core.find_block(linear);
+        if (!block) [[unlikely]] {
+            core.drop_block();
+            events::handle(core, block.event, 0);
+            continue;
+        }
+        if (!core.code64() && core.s.rip + block.value->bytes - 1 > core.s.segment[arch::cs].limit) [[unlikely]] {
+            // Close to the limit of the code segment: one instruction at a time, so that the one that crosses it faults and no earlier one does.
+            if (core.decode_mode.single_step) {
+                events::handle(core, arch::general_protection(), 0);
+                continue;
+            }
+            core.step_once = true;
+            core.attention = true;
+            return nullptr;
+        }
+        return start_any(core, *block.value);
+    }
+}
+
+Next enter_at_end(Core& core, const MicroOp& op) {
+    core.s.rip = core.truncate_rip(core.rip_of(op));
+    return enter(core);
+}
+
+Next stale(Core& core, const MicroOp& op) {
+    core.retire_partial(op);
+    core.budget += op.remaining;
+    core.s.rip = core.truncate_rip(core.rip_of(op));
+    return enter(core);
+}
+
+// ---- events -------------------------------------------------------------------------------------------------------------
+
+Next raise(Core& core, const MicroOp& op, arch::Event event) {
+    switch (event.kind) {
+        case arch::EventKind::magic:                                 // completed: the run loop acts on it
+            core.s.rip = core.next_rip(op);
+            core.magic_request = event.number;
+            core.attention = true;
+            return nullptr;
+        case arch::EventKind::resync:
+            core.retire_partial(op);
+            core.budget += op.remaining;
+            core.s.rip = core.truncate_rip(core.rip_of(op));
+            core.resync_request = true;
+            core.attention = true;
+            return nullptr;
+        default: break;
+    }
+    core.retire_partial(op);
+    core.budget += op.remaining;
+    core.s.rip = core.truncate_rip(core.rip_of(op));
+    if (event.kind == arch::EventKind::restart) return enter(core);
+    // A VM exit ends an instruction that was executed as far as software can tell only for trap-like exits; the fault-like ones are not counted.
+    events::handle(core, event, op.length);
+    return enter(core);
+}
+
+// ---- links --------------------------------------------------------------------------------------------------------------
+
+namespace slow {
+
+Next follow(Core& core, const MicroOp& terminal, Link& link) {
+    const u64 linear = core.s.gpr[arch::State::code_page_register] + link.target;
+    (void)terminal;
+    core.s.rip = linear;
+    if (core.attention) [[unlikely]] return nullptr;
+    if (!canonical(linear)) [[unlikely]] return enter(core);
+    const u32 empties = core.blocks.empties;
+    const auto block = core.find_block(linear);
+    if (!block) [[unlikely]] return enter(core);            // the same fault again, delivered there
+    if (core.params.engine.chaining && !block.value->crosses_page() && empties == core.blocks.empties) {
+        link.block = block.value;
+        link.generation = block.value->generation;
+    }
+    return start_any(core, *block.value);
+}
+
+Next indirect(Core& core, u64 linear_target) {
+    core.s.rip = linear_target;
+    return enter(core);
+}
+
+Next leave_before(Core& core, const Block& block) {
+    // `start` took the instructions of the block from the budget before it looked, or did not get that far.
+    core.s.rip = core.truncate_rip(core.s.gpr[arch::State::code_page_register] + block.offset);
+    if (core.budget < 0) core.budget += block.count;
+    core.block = nullptr;
+    return nullptr;
+}
+
+void mispredicted(Core& core) { core.charge_mispredict(); }
+
+}  // namespace slow
+
+// ---- the loop -----------------------------------------------------------------------------------------------------------
+
+void Core::run_grant(i64 instructions) {
+    retired_before_grant_ = this->instructions();
+    granted = budget = instructions;
+    Next op = enter(*this);
+    if constexpr (!tail_calls)
+        while (op != nullptr) op = op->handler(*this, *op);
+    drop_block();
+}
+
+// One instruction, in a block of its own.
+void Core::run_one() {
+    decode_mode.single_step = true;
+    rebuild_mode_bits();
+    run_grant(1);
+    decode_mode.single_step = false;
+    rebuild_mode_bits();
+}
+
+i64 Core::instructions_until(u64 cycle) const {
+    if (mode_ == Mode::timing) return largest_grant;
+    const u64 now = cycles();
+    if (cycle <= now) return smallest_grant;
+    const u128 wanted = static_cast<u128>(cycle - now) * 1000 / params.engine.functional_cycles_per_1000;
+    return wanted > static_cast<u128>(largest_grant) ? largest_grant : std::max(static_cast<i64>(wanted), smallest_grant);
+}
+
+Stop Core::execute(u64 until_cycle) {
+    cycle_limit = mode_ == Mode::timing ? until_cycle : ~u64{0};
+    for (;;) {
+        // What asked for attention. Order: what ends everything, then what the platform must do, then what the architecture takes at a boundary.
+        if (end_cause_ != EndCause::none) return Stop::ended;
+        if (magic_request != 0) {
+            const unsigned request = std::exchange(magic_request, 0U);
+            if (on_magic) on_magic(request);
+            if (end_cause_ != EndCause::none) return Stop::ended;
+            if (stop_requested) return Stop::budget;
+        }
+        if (std::exchange(resync_request, false)) return Stop::resync;
+        attention = false;
+        const bool shadow = std::exchange(interrupt_shadow, false);
+        if (events::take_pending(*this, shadow)) continue;
+        if (end_cause_ != EndCause::none) return Stop::ended;
+        if (halted) return Stop::halted;
+        if (instructions() >= instruction_limit_) return Stop::limit;
+        if (cycles() >= until_cycle) return Stop::budget;
+
+        const bool trap_after = (s.rflags & arch::rflags::tf) != 0;
+        if (shadow || trap_after || in_step_ || std::exchange(step_once, false) || events::single_steps(*this)) {
+            const u64 before = instructions();
+            run_one();
+            in_step_ = false;
+            events::after_step(*this, trap_after, instructions() != before);
+            if (shadow) events::end_of_shadow(*this);
+            continue;
+        }
+        const i64 left = static_cast<i64>(std::min<u64>(instruction_limit_ - instructions(), static_cast<u64>(largest_grant)));
+        if (left < smallest_grant) {
+            run_one();
+            continue;
+        }
+        run_grant(std::min(left, instructions_until(until_cycle)));
+    }
+}
+
+}  // namespace vtsim::cpu
