@@ -19,7 +19,9 @@ TEST(AddressMap, FindsTheSameRangeAsALinearSearch) {
         const bool inside = address / 100 < 40 && address % 100 <= address / 100;
         const auto* found = map.find(address);
         ASSERT_EQ(found != nullptr, inside) << address;
-        if (inside) ASSERT_EQ(found->target, address / 100);
+        if (inside) {
+            ASSERT_EQ(found->target, address / 100);
+        }
     }
 }
 
