@@ -48,11 +48,10 @@ struct ReadResult {
     u64 value = 0;
 };
 
-// A validated INVEPT or INVVPID, for the MMU to carry out.
+// A validated INVEPT or INVVPID, for the MMU to carry out when the result is VMsucceed.
 struct Invalidation {
-    enum class Kind : u8 { none, ept_single, ept_all, vpid_address, vpid_single, vpid_all, vpid_single_retaining_globals };
     VmxResult result;
-    Kind kind = Kind::none;
+    unsigned type = 0;
     u64 eptp = 0;
     u16 vpid = 0;
     u64 linear = 0;
@@ -139,6 +138,10 @@ public:
     [[nodiscard]] u64 timer_deadline() const { return timer_deadline_; }
     // Reason of the last VM exit: what exit_cycles, handler_cycles and entry_cycles are accounted to.
     [[nodiscard]] ExitReason last_exit_reason() const { return last_exit_reason_; }
+
+    // MSRs that the current VMCS makes the transitions store and load.
+    [[nodiscard]] unsigned entry_msr_entries() const { return static_cast<unsigned>(current_->data.entry_msr_load_count); }
+    [[nodiscard]] unsigned exit_msr_entries() const { return static_cast<unsigned>(current_->data.exit_msr_store_count + current_->data.exit_msr_load_count); }
 
     // ---- what non-root operation does to instructions and events (exit/decide.cpp) ------------------------------------------------
 

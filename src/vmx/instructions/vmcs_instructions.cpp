@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <array>
-
 #include "vmx/vmx.h"
 
 // VMXON to INVVPID behind vet(). SDM vol. 3, "VMX Instruction Reference".
@@ -80,19 +78,16 @@ VmxResult Vmx::vmwrite(u64 encoding, u64 value) {
 }
 
 Invalidation Vmx::invept(u64 type, u64 eptp) {
-    const auto invalid = [this] { return Invalidation{.result = fail(InstructionError::invalid_invalidation_operand)}; };
-    if (type == 1) return capabilities.eptp_valid(eptp) ? Invalidation{.result = {}, .kind = Invalidation::Kind::ept_single, .eptp = eptp} : invalid();
-    if (type == 2) return {.result = {}, .kind = Invalidation::Kind::ept_all};
-    return invalid();
+    constexpr u64 single_context = 1, all_context = 2;
+    if (type != all_context && !(type == single_context && capabilities.eptp_valid(eptp))) return {.result = fail(InstructionError::invalid_invalidation_operand)};
+    return {.result = {}, .type = static_cast<unsigned>(type), .eptp = eptp};
 }
 
 Invalidation Vmx::invvpid(u64 type, u64 vpid, u64 linear) {
-    using Kind = Invalidation::Kind;
-    constexpr std::array kinds{Kind::vpid_address, Kind::vpid_single, Kind::vpid_all, Kind::vpid_single_retaining_globals};
-    const bool all = type == 2;
-    if (type > 3 || (vpid >> 16) != 0 || (!all && vpid == 0) || (type == 0 && !capabilities.canonical(linear)))
+    constexpr u64 individual_address = 0, all_context = 2, last_type = 3;
+    if (type > last_type || (vpid >> 16) != 0 || (type != all_context && vpid == 0) || (type == individual_address && !capabilities.canonical(linear)))
         return {.result = fail(InstructionError::invalid_invalidation_operand)};
-    return {.result = {}, .kind = kinds[type], .vpid = static_cast<u16>(vpid), .linear = linear};
+    return {.result = {}, .type = static_cast<unsigned>(type), .vpid = static_cast<u16>(vpid), .linear = linear};
 }
 
 }  // namespace vtsim::vmx
