@@ -53,7 +53,8 @@ private:
     [[nodiscard]] FaultReason read_context(SourceId source, ContextEntry& entry);
     [[nodiscard]] FaultReason check_context(const ContextEntry& entry, const DmaRequest& request) const;
     [[nodiscard]] FaultReason find_page(const ContextEntry& context, const DmaRequest& request, IotlbEntry& page);
-    [[nodiscard]] FaultReason walk_tables(const ContextEntry& context, const DmaRequest& request, IotlbEntry& page);
+    struct WalkPort;
+    [[nodiscard]] FaultReason walk(const ContextEntry& context, const DmaRequest& request, IotlbEntry& page);
     template <class Entry>
     [[nodiscard]] bool read_pair(PhysicalAddress address, Entry& entry);
     [[nodiscard]] TableRead read(PhysicalAddress address);

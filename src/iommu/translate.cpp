@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "iommu/remapping_unit.h"
+#include "mmu/second_level.h"
 
 namespace vtsim::iommu {
 
@@ -68,8 +69,8 @@ FaultReason RemappingUnit::remap(const DmaRequest& request, DmaResult& result) {
     result.address = PhysicalAddress{page.frame | (request.address & low_bits(page.shift))};
     if (is_interrupt_address(result.address.value())) return FaultReason::interrupt_range;
     result.page_shift = page.shift;
-    result.readable = page.read;
-    result.writable = page.write;
+    result.readable = (page.rights & tlb::rights::second_read) != 0;
+    result.writable = (page.rights & tlb::rights::second_write) != 0;
     result.snoop = page.snoop;
     return FaultReason::none;
 }
@@ -120,11 +121,16 @@ FaultReason RemappingUnit::check_context(const ContextEntry& entry, const DmaReq
 
 namespace {
 
+using tlb::rights::second_read;
+using tlb::rights::second_write;
+
 // A zero-length read needs any permission (CAP.ZLR).
-template <class Entry>
-bool permits(const Entry& entry, const DmaRequest& request) {
-    return request.write ? entry.write : entry.read || (request.size == 0 && entry.write);
+bool permits(u8 rights, const DmaRequest& request) {
+    if (request.write) return (rights & second_write) != 0;
+    return (rights & (request.size == 0 ? second_read | second_write : second_read)) != 0;
 }
+
+u8 needed(const DmaRequest& request) { return request.write ? second_write : request.size == 0 ? u8{0} : second_read; }
 
 }  // namespace
 
@@ -132,46 +138,48 @@ FaultReason RemappingUnit::find_page(const ContextEntry& context, const DmaReque
     cycles_ += params_.iotlb.latency;
     if (const auto* cached = iotlb_.lookup(context.domain(), request.address)) {
         page = *cached;
-        if (permits(page, request)) return FaultReason::none;
+        if (permits(page.rights, request)) return FaultReason::none;
         ++stats_.permission_rewalks;                    // software may have added the permission
     }
     ++stats_.walks;
-    page = {};
-    const auto reason = walk_tables(context, request, page);
+    const auto reason = walk(context, request, page);
     ++(reason == FaultReason::none ? stats_.walks_completed : stats_.walks_aborted);
     if (reason == FaultReason::none) iotlb_.fill(context.domain(), request.address, page);
     return reason;
 }
 
-FaultReason RemappingUnit::walk_tables(const ContextEntry& context, const DmaRequest& request, IotlbEntry& page) {
-    unsigned level = context.levels();
-    u64 table = context.second_level().value();
-    page.read = page.write = true;
-    const auto cached = structure_cache_.lookup(context.domain(), request.address, level, SecondLevelFormat::shift);
-    if (cached && permits(cached->entry, request)) {    // else from the root: software may have added the permission
-        level = cached->level - 1;
-        table = cached->entry.table;
-        page.read = cached->entry.read;
-        page.write = cached->entry.write;
+// The references of a walk: counted by level, timed, and remembered by the paging-structure cache.
+struct RemappingUnit::WalkPort {
+    RemappingUnit& unit;
+    u16 domain;
+    u64 address;
+    bool failed = false;
+
+    u64 read(PhysicalAddress slot, unsigned level) {
+        ++unit.stats_.refs.level[level - 1];
+        const TableRead found = unit.read(slot);
+        failed = !found.ok;
+        return found.ok ? found.value : 0;              // ends the walk
     }
-    for (;; --level) {
-        ++stats_.refs.level[level - 1];
-        const TableRead found = read(PhysicalAddress{table + SecondLevelFormat::entry_offset(request.address, level)});
-        const u64 entry = found.value;
-        if (!found.ok) return FaultReason::second_level_access;
-        if (SecondLevelFormat::present(entry) && format_.reserved_bits_set(entry, level)) return FaultReason::second_level_reserved;
-        page.read = page.read && (entry & SecondLevelFormat::read) != 0;
-        page.write = page.write && (entry & SecondLevelFormat::write) != 0;
-        if (!permits(page, request)) return request.write ? FaultReason::no_write : FaultReason::no_read;
-        if (format_.leaf(entry, level)) {
-            page.shift = static_cast<u8>(SecondLevelFormat::shift(level));
-            page.frame = SecondLevelFormat::frame(entry, level);
-            page.snoop = (entry & SecondLevelFormat::snoop) != 0;
-            return FaultReason::none;
-        }
-        table = SecondLevelFormat::table(entry);
-        structure_cache_.fill(context.domain(), request.address, level, SecondLevelFormat::shift(level), {table, page.read, page.write});
+    void passed(unsigned level, u64 table, u8 rights) {
+        unit.structure_cache_.fill(domain, address, level, SecondLevelFormat::shift(level), {table, rights});
     }
+    void set_flags(PhysicalAddress, unsigned, u64, bool) {}         // the format has none
+};
+
+FaultReason RemappingUnit::walk(const ContextEntry& context, const DmaRequest& request, IotlbEntry& page) {
+    mmu::SecondLevelStart start{context.second_level().value(), context.levels(), second_read | second_write};
+    const auto cached = structure_cache_.lookup(context.domain(), request.address, context.levels(), SecondLevelFormat::shift);
+    if (cached && permits(cached->entry.rights, request)) start = {cached->entry.table, cached->level - 1, cached->entry.rights};
+
+    WalkPort port{*this, context.domain(), request.address};
+    const auto result = mmu::walk_second_level(format_, start, request.address, needed(request), request.write, port);
+    if (port.failed) return FaultReason::second_level_access;
+    if (result.status == mmu::SecondLevelStatus::misconfigured) return FaultReason::second_level_reserved;
+    if (result.status != mmu::SecondLevelStatus::translated || !permits(result.rights, request))
+        return request.write ? FaultReason::no_write : FaultReason::no_read;
+    page = {result.frame, result.shift, result.rights, SecondLevelFormat::snoop(result.entry)};
+    return FaultReason::none;
 }
 
 }  // namespace vtsim::iommu

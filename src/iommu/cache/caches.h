@@ -81,7 +81,8 @@ private:
 struct IotlbEntry {
     u64 frame = 0;
     u8 shift = 12;
-    bool read = false, write = false, snoop = false;
+    u8 rights = 0;                  // tlb::rights::second_*
+    bool snoop = false;
 };
 
 // The IOTLB: DMA address to physical page, tagged by domain-id; pages of all sizes side by side.
@@ -124,7 +125,7 @@ private:
 
 struct TableEntry {
     u64 table = 0;
-    bool read = false, write = false;
+    u8 rights = 0;
 };
 
 // The paging-structure cache: second-level entries that refer to tables, tagged by domain-id.
