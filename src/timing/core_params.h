@@ -10,8 +10,8 @@ namespace vtsim::timing {
 struct CoreModelParams {
     static constexpr u32 max_reorder_buffer = 1024, max_line_fill_buffers = 32, max_page_walkers = 8;
 
-    u64 frequency_hz = 3'200'000'000;
-    u64 tsc_hz = 3'200'000'000;
+    u64 frequency_hz = 3'300'000'000;
+    u64 tsc_hz = 3'300'000'000;
     u32 issue_width = 4;
     u32 reorder_buffer = 192;
     u32 line_fill_buffers = 10;

@@ -37,8 +37,8 @@ constexpr u16 default_class = 0;
 }
 
 // "2p0156 p5": two micro-operations on any of the ports 0, 1, 5, 6, and one on port 5.
-std::array<InstructionCost::Ports, 4> parse_ports(const std::string& row, const std::string& text) {
-    std::array<InstructionCost::Ports, 4> result{};
+std::array<InstructionCost::Ports, InstructionCost::max_port_groups> parse_ports(const std::string& row, const std::string& text) {
+    std::array<InstructionCost::Ports, InstructionCost::max_port_groups> result{};
     std::istringstream words{text};
     unsigned count = 0;
     for (std::string word; words >> word; ++count) {
@@ -46,7 +46,7 @@ std::array<InstructionCost::Ports, 4> parse_ports(const std::string& row, const 
         const bool known = count < result.size() && p != std::string::npos && p + 1 < word.size() && p <= 3 &&
                            word.find_first_not_of("0123456789") == p && word.find_first_not_of("01234567", p + 1) == std::string::npos;
         const unsigned long uops = known && p != 0 ? std::stoul(word) : 1;
-        if (!known || uops == 0 || uops > 255) wrong(row, "ports", '"' + text + '"', "up to four groups such as \"2p0156 p5\", ports 0 to 7");
+        if (!known || uops == 0 || uops > 255) wrong(row, "ports", '"' + text + '"', "up to six groups such as \"2p0156 p5\", ports 0 to 7");
         result[count].uops = static_cast<u8>(uops);
         for (const char port : word.substr(p + 1)) result[count].mask = static_cast<u8>(result[count].mask | 1U << (port - '0'));
     }

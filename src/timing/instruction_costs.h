@@ -14,7 +14,7 @@ namespace vtsim::timing {
 // What an instruction costs beside its memory accesses: those are added from its shape (block_timing.h). One row of the table
 // [core] instructions = [...] of a timing preset.
 struct InstructionCost {
-    static constexpr unsigned port_count = 8;
+    static constexpr unsigned max_port_groups = 6;
     enum class Fuse : u8 { no, first, second };     // macro-fusion: compare-like first half, conditional jump second half
 
     // `uops` micro-operations that may execute on any port of `mask`.
@@ -26,7 +26,7 @@ struct InstructionCost {
     std::string name = "*";             // for people: the row's mnemonics
     u32 latency = 1;                    // cycles from the last source to the result, without the load
     u32 uops = 1;                       // issued (fused domain), without loads and stores
-    std::array<Ports, 4> ports{};       // executed
+    std::array<Ports, max_port_groups> ports{};       // executed
     u32 busy = 0;                       // cycles that the divider (or another unit that is not pipelined) is taken
     Fuse fuse = Fuse::no;
 };
