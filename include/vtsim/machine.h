@@ -62,6 +62,9 @@ struct Progress {
     std::uint64_t instructions = 0;
 };
 
+// What a guest may ask of the simulator by magic instructions (vtsim/guest/magic.h) beside exits, mode switches and resets, which happen by themselves.
+enum class GuestRequest { region_begin, region_end, dump_statistics, mark };
+
 // A simulated PC. Many can exist in one process and be run in turns, from one host thread at a time and not from each other's callbacks.
 // An exception thrown by a callback ends the run() that called it and reaches its caller; run() may then be called again.
 class Machine {
@@ -84,7 +87,9 @@ public:
     void on_log(TextSink sink);                 // one line a message: unassigned addresses and other oddities
     void on_progress(std::function<void(const Progress&)> listener);     // a few times a second of host time
 
-    void set_mode(Mode mode);
+    void on_guest_request(std::function<void(GuestRequest, std::uint64_t argument)> listener);
+
+    void set_mode(Mode mode);                   // from the next instruction on; also the guest switches
     [[nodiscard]] Mode mode() const;
 
     [[nodiscard]] Statistics statistics() const;

@@ -71,16 +71,16 @@ u64 CoreModule::grant_end() const {
 // The timer of a processor that takes no interrupts is not waited for: only something else can wake it, and its APIC catches up then.
 void CoreModule::sleep() {
     sleeping_ = true;
-    if (processor_->local_apic() != nullptr && processor_->interruptible()) arm_timer();
+    if (processor_->interruptible()) arm_timer();
     next_trigger(wake_);
 }
 
 // Lazily: a notification that was brought forward or cancelled stays in the kernel's queue until its time, so a later deadline waits for
 // the armed one and only then arms again.
 void CoreModule::arm_timer() {
-    const auto deadline = processor_->local_apic()->next_deadline();
-    if (!deadline || *deadline > timing_.clock.last_cycle()) return;
-    const sc_time when = std::max(timing_.clock.time_of(*deadline), sc_core::sc_time_stamp());
+    const u64 deadline = processor_->next_deadline();
+    if (deadline > timing_.clock.last_cycle()) return;
+    const sc_time when = std::max(timing_.clock.time_of(deadline), sc_core::sc_time_stamp());
     if (armed_ && armed_for_ <= when) return;
     armed_ = true;
     armed_for_ = when;
@@ -91,11 +91,11 @@ void CoreModule::arm_timer() {
 void CoreModule::on_timer() {
     armed_ = false;
     if (!sleeping_) return;
-    auto* const apic = processor_->local_apic();
     const u64 now = timing_.clock.cycles_at(sc_core::sc_time_stamp());
-    if (apic->deadline() > now) return arm_timer();
-    apic->advance(now);
-    if (processor_->wake_pending()) wake_.notify(sc_core::SC_ZERO_TIME);
+    if (processor_->next_deadline() > now) return arm_timer();
+    if (auto* const apic = processor_->local_apic()) apic->advance(now);
+    // What is still due is not the APIC's: the processor itself must look.
+    if (processor_->wake_pending() || processor_->next_deadline() <= now) wake_.notify(sc_core::SC_ZERO_TIME);
 }
 
 void CoreModule::wake() {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <vtsim/guest/magic.h>
 #include <vtsim/machine.h>
 
 #include <fmt/format.h>
@@ -47,9 +48,9 @@ Machine::Implementation::Implementation(const platform::MachineParams& machine_p
     context = platform::make_context();
     const platform::ContextScope scope{*context};
     system = std::make_unique<System>(params, make_processor);
-    system->bus().on_unassigned([this](const std::string& line) {
+    system->on_log = [this](const std::string& line) {
         if (log) log(line);
-    });
+    };
 }
 
 Machine::Machine(std::unique_ptr<Implementation> implementation) : implementation_{std::move(implementation)} {}
@@ -112,7 +113,7 @@ System::Limits Machine::Implementation::absolute(const RunLimits& limits) const 
     System::Limits absolute;
     if (limits.instructions != 0) absolute.instructions = limits.instructions;
     if (limits.seconds > 0) {
-        const double cycles = limits.seconds * static_cast<double>(params.machine.frequency);
+        const double cycles = limits.seconds * static_cast<double>(params.core.frequency_hz);
         if (cycles < 1e18) absolute.cycles = system->kernel_cycles() + std::max<u64>(1, static_cast<u64>(cycles));
     }
     return absolute;
@@ -124,7 +125,8 @@ RunResult Machine::Implementation::result_of(const Ending& ending) const {
             return {StopReason::guest_exit, ending.status, fmt::format("the guest ended with status {}", ending.status), {}};
         case Ending::Cause::magic_exit:
             if (ending.status == 0) return {StopReason::clean_end, 0, "the guest ended", {}};
-            return {StopReason::guest_exit, ending.status, fmt::format("the guest ended with status {}", ending.status), {}};
+            // As by the exit device: odd, so that the simulator's own statuses stay apart.
+            return {StopReason::guest_exit, ending.status << 1 | 1, fmt::format("the guest ended with status {}", ending.status << 1 | 1), {}};
         case Ending::Cause::triple_fault: return {StopReason::triple_fault, 4, fmt::format("cpu{}: triple fault", ending.core), ending.dump};
         case Ending::Cause::vmx_abort: return {StopReason::vmx_abort, 4, fmt::format("cpu{}: VMX abort", ending.core), ending.dump};
         case Ending::Cause::halted: break;
@@ -151,13 +153,26 @@ void Machine::serial_input(std::string_view bytes) {
 }
 
 void Machine::set_mode(Mode mode) {
-    for (auto& core : implementation_->system->cores()) core->processor().set_mode(static_cast<platform::ExecutionMode>(mode));
+    implementation_->system->set_mode(static_cast<platform::ExecutionMode>(mode));
+}
+
+void Machine::on_guest_request(std::function<void(GuestRequest, std::uint64_t)> listener) {
+    implementation_->system->on_magic = [listener = std::move(listener)](unsigned function, u64 argument) {
+        switch (function) {
+            case VTSIM_MAGIC_ROI_BEGIN: return listener(GuestRequest::region_begin, argument);
+            case VTSIM_MAGIC_ROI_END: return listener(GuestRequest::region_end, argument);
+            case VTSIM_MAGIC_STATS_DUMP: return listener(GuestRequest::dump_statistics, argument);
+            case VTSIM_MAGIC_MARK: return listener(GuestRequest::mark, argument);
+            default: return;
+        }
+    };
 }
 
 Mode Machine::mode() const { return static_cast<Mode>(implementation_->system->cores().front()->processor().mode()); }
 
 Statistics Machine::statistics() const {
     std::vector<Statistic> figures;
+    implementation_->system->settle_statistics();
     implementation_->system->statistics().visit([&](const std::string& name, const stats::Stat& figure) {
         figures.push_back({name, {}, std::string(stats::name_of(figure.unit())), figure.description()});
         std::visit([&](auto&& value) { figures.back().value = std::forward<decltype(value)>(value); }, figure.value());

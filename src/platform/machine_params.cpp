@@ -10,7 +10,7 @@ void MachineParams::validate() const {
         if (!good) throw ConfigError(key, std::to_string(value), expected);
     };
     expect(machine.cpus >= 1 && machine.cpus <= 64, "machine.cpus", machine.cpus, "1 to 64");
-    expect(machine.frequency >= 1'000'000 && machine.frequency <= 100'000'000'000, "machine.frequency", machine.frequency, "1000000 to 100000000000 Hz");
+    expect(core.frequency_hz >= 1'000'000 && core.frequency_hz <= 100'000'000'000, "core.frequency_hz", core.frequency_hz, "1000000 to 100000000000 Hz");
     expect(machine.quantum >= 1 && machine.quantum <= 1'000'000'000, "machine.quantum", machine.quantum, "1 to 1000000000 cycles");
     if (machine.mode != "functional" && machine.mode != "warm" && machine.mode != "timing")
         throw ConfigError("machine.mode", "\"" + machine.mode + "\"", "functional, warm or timing");
@@ -18,6 +18,12 @@ void MachineParams::validate() const {
     expect(loader.flat_address < MiB, "loader.flat_address", loader.flat_address, "an address below 1048576");
     if (loader.format != "auto" && loader.format != "multiboot" && loader.format != "flat")
         throw ConfigError("loader.format", "\"" + loader.format + "\"", "auto, multiboot or flat");
+    mmu.validate();
+    vmx.validate();
+    core.validate();
+    cache.validate();
+    dram.validate();
+    apic.validate();
     iommu.validate();
 }
 

@@ -5,16 +5,19 @@
 
 #include "base/config/schema.h"
 #include "base/types.h"
+#include "cpu/core_params.h"
 #include "iommu/params.h"
 #include "platform/loader/loader.h"
+#include "timing/cache/params.h"
+#include "timing/dram.h"
 
 namespace vtsim::platform {
 
 struct KernelParams {
     unsigned cpus = 1;
-    u64 frequency = 2'000'000'000;
     u64 quantum = 10'000;
     std::string mode = "functional";
+    std::string instruction_costs = "broadwell";
 };
 
 struct MemoryParams {
@@ -30,10 +33,20 @@ struct MachineParams {
     KernelParams machine;
     MemoryParams memory;
     BusParams bus;
-    iommu::RemappingUnitParams iommu;
     LoaderParams loader;
+    cpu::EngineParams engine;
+    cpu::FeatureParams features;
+    vmx::VmxParams vmx;
+    mmu::MmuParams mmu;
+    timing::CoreModelParams core;
+    timing::VmxCostParams vmx_cost;
+    timing::CacheParams cache;
+    timing::DramParams dram;
+    apic::LocalApicParams apic;
+    iommu::RemappingUnitParams iommu;
 
     void validate() const;         // throws ConfigError
+    [[nodiscard]] cpu::CoreParams core_params() const { return {engine, features, mmu, core, vmx_cost, vmx, apic}; }
 };
 
 }  // namespace vtsim::platform
@@ -43,9 +56,9 @@ namespace vtsim::config {
 template <>
 inline constexpr auto schema<platform::KernelParams> = std::tuple{
     Param{"cpus", &platform::KernelParams::cpus, "number of logical processors, 1 to 64"},
-    Param{"frequency", &platform::KernelParams::frequency, "core clock in Hz, 1 MHz to 100 GHz"},
     Param{"quantum", &platform::KernelParams::quantum, "cycles that a core may run ahead of the others and of devices"},
     Param{"mode", &platform::KernelParams::mode, "execution mode at start: functional, warm or timing"},
+    Param{"instruction_costs", &platform::KernelParams::instruction_costs, "timing preset with the table of instruction costs: a name, a path (with a slash), or none"},
 };
 template <>
 inline constexpr auto schema<platform::MemoryParams> = std::tuple{
@@ -60,8 +73,17 @@ inline constexpr auto schema<platform::MachineParams> = std::tuple{
     Param{"machine", &platform::MachineParams::machine, "processors and time"},
     Param{"memory", &platform::MachineParams::memory, "RAM"},
     Param{"bus", &platform::MachineParams::bus, "interconnect"},
-    Param{"iommu", &platform::MachineParams::iommu, "the DMA remapping unit at 0xfed90000"},
     Param{"loader", &platform::MachineParams::loader, "how images are started"},
+    Param{"engine", &platform::MachineParams::engine, "the execution engine"},
+    Param{"features", &platform::MachineParams::features, "what CPUID advertises"},
+    Param{"vmx", &platform::MachineParams::vmx, "what the VMX capability MSRs advertise"},
+    Param{"mmu", &platform::MachineParams::mmu, "translation: TLBs, paging-structure caches, walker"},
+    Param{"core", &platform::MachineParams::core, "timing of the core"},
+    Param{"vmx_cost", &platform::MachineParams::vmx_cost, "timing of VMX instructions and transitions"},
+    Param{"cache", &platform::MachineParams::cache, "caches"},
+    Param{"dram", &platform::MachineParams::dram, "main memory"},
+    Param{"apic", &platform::MachineParams::apic, "local APICs"},
+    Param{"iommu", &platform::MachineParams::iommu, "the DMA remapping unit at 0xfed90000"},
 };
 
 }  // namespace vtsim::config

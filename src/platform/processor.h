@@ -10,6 +10,11 @@
 #include "base/physical_memory.h"
 #include "base/stats/stats.h"
 
+namespace vtsim::timing {
+class MemoryHierarchy;
+class InstructionCosts;
+}
+
 namespace vtsim::platform {
 
 // Why execute() came back; as cpu::Core says it.
@@ -48,14 +53,23 @@ public:
     virtual arch::State& state() = 0;
     virtual void state_changed() = 0;
     virtual apic::LocalApic* local_apic() = 0;        // nullptr: none
+    // Cycle at which something of the processor itself is due (its timers); ~0: nothing.
+    [[nodiscard]] virtual u64 next_deadline() const = 0;
+    // Brings statistics that are counted in batches up to date: before a report or a reset.
+    virtual void settle_statistics() = 0;
 };
 
+// What a processor is connected to; all of it outlives the processor.
 struct ProcessorPorts {
     unsigned index;
     PhysicalMemory& memory;
     BusPort& bus;
     IoPort& io;
+    timing::MemoryHierarchy& hierarchy;
+    const timing::InstructionCosts& costs;
     stats::Group& statistics;
+    std::function<void(const std::string&)> log;                          // one line
+    std::function<void(unsigned function, u64 argument)> magic;           // a magic instruction, exits included
 };
 using ProcessorFactory = std::function<std::unique_ptr<Processor>(const ProcessorPorts&)>;
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "base/error.h"
+#include "vtsim/guest/magic.h"
 
 namespace vtsim::platform {
 namespace {
@@ -17,11 +17,18 @@ constexpr u32 dma_initiator = 66;
 constexpr u64 remapping_unit_address = 0xfed90000;
 constexpr std::chrono::milliseconds slice{40};           // of host time
 
+timing::InstructionCosts load_costs(const std::string& preset) {
+    if (preset == "none") return {};
+    return timing::InstructionCosts::load(preset.find('/') != std::string::npos ? preset : std::string(VTSIM_PRESET_DIR "/timing/") + preset + ".toml");
+}
+
 }  // namespace
 
 System::System(const MachineParams& params, const ProcessorFactory& make_processor)
-    : clock_{params.machine.frequency},
+    : clock_{params.core.frequency_hz},
       memory_{params.memory.size},
+      hierarchy_{params.cache, params.dram, statistics_},
+      costs_{load_costs(params.machine.instruction_costs)},
       bus_{"bus", statistics_},
       ram_{"memory", memory_, params.bus.dmi},
       memory_port_{"memory_port", memory_initiator},
@@ -31,16 +38,53 @@ System::System(const MachineParams& params, const ProcessorFactory& make_process
                    control_.end({Ending::Cause::guest_exit, status, 0, {}});
                    if (control_.running != nullptr) control_.running->end(EndCause::magic_exit, status);
                }} {
+    bus_.on_unassigned([this](const std::string& line) { log(line); });
     map_devices();
     memory_.attach(&memory_port_);
     for (unsigned i = 0; i < params.machine.cpus; ++i) {
         const auto name = "cpu" + std::to_string(i);
         auto& core = *cores_.emplace_back(std::make_unique<CoreModule>(name.c_str(), i, CoreModule::Timing{clock_, params.machine.quantum, params.machine.cpus == 1}, control_));
         core.port.socket.bind(bus_.initiators);
-        core.plug(make_processor({i, memory_, core.port, core.port, statistics_}));
+        core.plug(make_processor(ports_of(core, i)));
         if (auto* const apic = core.processor().local_apic()) interrupts_.add(*apic);
     }
     register_statistics();
+    set_mode(params.machine.mode == "timing" ? ExecutionMode::timing : params.machine.mode == "warm" ? ExecutionMode::warm : ExecutionMode::functional);
+}
+
+ProcessorPorts System::ports_of(CoreModule& core, unsigned index) {
+    return {.index = index,
+            .memory = memory_,
+            .bus = core.port,
+            .io = core.port,
+            .hierarchy = hierarchy_,
+            .costs = costs_,
+            .statistics = statistics_,
+            .log = [this](const std::string& line) { log(line); },
+            .magic = [this, &core](unsigned function, u64 argument) { take_magic(core, function, argument); }};
+}
+
+void System::log(const std::string& line) const {
+    if (on_log) on_log(line);
+}
+
+void System::take_magic(CoreModule& core, unsigned function, u64 argument) {
+    switch (function) {
+        case VTSIM_MAGIC_EXIT: return core.processor().end(EndCause::magic_exit, static_cast<int>(argument & 0x7fff'ffff));
+        case VTSIM_MAGIC_STATS_RESET: return reset_statistics();
+        case VTSIM_MAGIC_MODE_FUNCTIONAL: return set_mode(ExecutionMode::functional);
+        case VTSIM_MAGIC_MODE_WARM: return set_mode(ExecutionMode::warm);
+        case VTSIM_MAGIC_MODE_TIMING: return set_mode(ExecutionMode::timing);
+        default: if (on_magic) on_magic(function, argument);
+    }
+}
+
+void System::set_mode(ExecutionMode mode) {
+    for (auto& core : cores_) core->processor().set_mode(mode);
+}
+
+void System::settle_statistics() {
+    for (auto& core : cores_) core->processor().settle_statistics();
 }
 
 void System::map_devices() {
@@ -73,6 +117,7 @@ void System::register_statistics() {
 }
 
 void System::reset_statistics() {
+    settle_statistics();
     statistics_.reset();
     instructions_at_reset_ = instructions();
     cycles_at_reset_ = cycles();

@@ -18,6 +18,8 @@
 #include "platform/memory/memory_module.h"
 #include "platform/remapping_unit_module.h"
 #include "platform/run_control.h"
+#include "timing/cache/memory_hierarchy.h"
+#include "timing/instruction_costs.h"
 
 namespace vtsim::platform {
 
@@ -25,6 +27,9 @@ namespace vtsim::platform {
 class System {
 public:
     System(const MachineParams& params, const ProcessorFactory& make_processor);
+    // One line a message: unassigned addresses, missing instructions. And what guests ask for by magic instructions.
+    std::function<void(const std::string&)> on_log;
+    std::function<void(unsigned function, u64 argument)> on_magic;
 
     void start(const BootState& boot);              // sets up the bootstrap processor
 
@@ -50,8 +55,13 @@ public:
     [[nodiscard]] stats::Group& statistics() { return statistics_; }
     [[nodiscard]] std::vector<std::unique_ptr<CoreModule>>& cores() { return cores_; }
     void reset_statistics();
+    void settle_statistics();
+    void set_mode(ExecutionMode mode);              // of all cores
 
 private:
+    [[nodiscard]] ProcessorPorts ports_of(CoreModule& core, unsigned index);
+    void log(const std::string& line) const;
+    void take_magic(CoreModule& core, unsigned function, u64 argument);
     void map_devices();
     void register_statistics();
     [[nodiscard]] bool limit_reached() const;
@@ -63,6 +73,8 @@ private:
 
     Clock clock_;
     PhysicalMemory memory_;
+    timing::MemoryHierarchy hierarchy_;
+    timing::InstructionCosts costs_;
     RunControl control_;
     BusModule bus_;
     MemoryModule ram_;

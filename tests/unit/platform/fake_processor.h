@@ -76,6 +76,9 @@ public:
     apic::LocalApic* local_apic() override { return apic.get(); }
 
     ProcessorPorts ports;
+    [[nodiscard]] u64 next_deadline() const override { return apic ? apic->deadline() : ~u64{0}; }
+    void settle_statistics() override {}
+
     std::vector<u64> activations;                           // cycle at which each began
     std::unique_ptr<apic::LocalApic> apic;
     bool interrupts_on = true;

@@ -25,6 +25,8 @@ MachineParams params_for(std::size_t cpus = 1, u64 quantum = 1000) {
     MachineParams params;
     params.machine.cpus = static_cast<unsigned>(cpus);
     params.machine.quantum = quantum;
+    params.machine.instruction_costs = "none";
+    params.core.frequency_hz = 2'000'000'000;
     params.memory.size = 4 * MiB;
     return params;
 }
@@ -254,7 +256,7 @@ TEST(Machine, RefusesWhatMakesNoSense) {
     EXPECT_THROW(empty.run(), InputError);
     for (const auto& change : std::vector<void (*)(MachineParams&)>{[](auto& p) { p.machine.cpus = 0; }, [](auto& p) { p.machine.quantum = 0; },
                                                                      [](auto& p) { p.memory.size = 12345678; }, [](auto& p) { p.machine.mode = "fast"; },
-                                                                     [](auto& p) { p.loader.format = "pe"; }, [](auto& p) { p.machine.frequency = 3; }}) {
+                                                                     [](auto& p) { p.loader.format = "pe"; }, [](auto& p) { p.core.frequency_hz = 3; }}) {
         auto params = params_for();
         change(params);
         EXPECT_THROW(MachineAccess::make(params, running({{}})), ConfigError);
