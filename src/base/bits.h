@@ -29,4 +29,7 @@ constexpr u64 sign_extend(u64 value, unsigned bits) {
     return static_cast<u64>(static_cast<i64>(value << unused) >> unused);
 }
 
+// SDM vol. 1, "Canonical Addressing": bits 63 to 47 are equal.
+constexpr bool canonical(u64 linear) { return sign_extend(linear, 48) == linear; }
+
 }  // namespace vtsim

@@ -6,7 +6,6 @@
 #include <set>
 
 #include "apic/local_apic.h"
-#include "base/log/log.h"
 #include "cpu/decode/decoder.h"
 #include "cpu/msr.h"
 #include "vmx/vmx.h"
@@ -278,10 +277,14 @@ void Core::account_interrupt() {
     model.charge(timing::Bucket::interrupt, params.core.interrupt_delivery);
 }
 
+void Core::report(const std::string& line) const {
+    if (on_log) on_log(line);
+}
+
 void Core::report_missing(const MicroOp& op, const char* name) {
     ++stats.missing;
     if (!named_missing_.insert(name).second) return;
-    log::warning(fmt::format("cpu{}: instruction {} at {:#x} is not there: #UD raised (reported once)", index, name, rip_of(op)));
+    report(fmt::format("cpu{}: instruction {} at {:#x} is not there, #UD raised (further ones are only counted)", index, name, rip_of(op)));
 }
 
 // SDM vol. 3, "Processor State After Reset".

@@ -159,6 +159,7 @@ public:
     template <class T> arch::Event write_system(u64 linear, const T& value);
     // Translates for a write and checks it without writing: what a multi-part instruction proves before it commits.
     arch::Event probe_write(u64 linear, unsigned bytes);
+    arch::Event probe_write_system(u64 linear, unsigned bytes);
     // Any size, any alignment, page crossings, MMIO. Privilege from `access`.
     arch::Event read_bytes(u64 linear, void* to, unsigned bytes, arch::Access access);
     arch::Event write_bytes(u64 linear, const void* from, unsigned bytes, arch::Access access);
@@ -189,6 +190,7 @@ public:
     void report_missing(const MicroOp& op, const char* name);    // an instruction that is not there: named once in the log, then #UD
 
     // Events between instructions (events/).
+    bool task_switched = false;             // the instruction being executed has switched tasks: a fault belongs to the new one
     bool mtf_pending = false;               // a monitor-trap-flag exit is due
     bool event_delivered = false;           // the instruction just executed delivered an event: no single-step trap
     bool iret_unblocked_nmi = false;        // the instruction being executed is an IRET that ended NMI blocking
@@ -209,6 +211,8 @@ public:
     bool resync_request = false;
     unsigned magic_request = 0;
     bool stop_requested = false;        // by a magic handler: come back as soon as possible
+    std::function<void(const std::string&)> on_log;       // one line for people, rare
+    void report(const std::string& line) const;
     std::function<void(unsigned function)> on_magic;      // the platform's part of a magic instruction (vtsim/guest/magic.h)
 
     // For run_loop.cpp: blocks.
@@ -223,6 +227,7 @@ public:
     void retire_partial(const MicroOp& op);
     void drop_block();
     void touch_code(const Block& next);
+    void charge_mispredict();
     // Timing mode: what an access cost beyond a first-level hit. `op` is nullptr for accesses of no instruction of the block (descriptor tables, stacks of
     // events): they are charged in full.
     void charge_access(const MicroOp* op, const mmu::Translation& translation, bool write);

@@ -2,6 +2,8 @@
 // Where control goes when a handler does not simply call the next one: into blocks, out of the run loop, into events. In a file of its own, so that the
 // compiler cannot see through these functions and turn a handler's tail call into a call.
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "cpu/core.h"
 #include "cpu/decode/decoder.h"
@@ -27,20 +29,20 @@ arch::Outcome<Block*> Core::find_block(u64 linear) {
     const auto frame = fetch_frame(linear);
     if (!frame) return frame.event;
     const u64 key = (frame.value | (linear & page_offset_mask)) | mode_bits;
-    Block* block = params.engine.block_cache ? blocks.find(key) : nullptr;
-    if (block != nullptr && block->crosses_page()) {
+    Block* found = params.engine.block_cache ? blocks.find(key) : nullptr;
+    if (found != nullptr && found->crosses_page()) {
         // The second page may be mapped elsewhere now.
         const auto second = fetch_frame(page + page_size);
         if (!second) return second.event;
-        if (second.value != block->second_frame) block = nullptr;
+        if (second.value != found->second_frame) found = nullptr;
     }
-    if (block == nullptr) {
+    if (found == nullptr) {
         const auto decoded = decode_block(linear, frame.value);
         if (!decoded) return decoded.event;
-        block = decoded.value;
+        found = decoded.value;
     }
     s.gpr[arch::State::code_page_register] = page;
-    return block;
+    return found;
 }
 
 arch::Outcome<Block*> Core::decode_block(u64 linear, u64 frame) {
@@ -53,18 +55,18 @@ arch::Outcome<Block*> Core::decode_block(u64 linear, u64 frame) {
     BlockDecoder::Source source{nothing.data() + offset, static_cast<unsigned>(page_size - offset), nullptr, frame, Block::no_frame, offset};
     const bool ram = memory.is_ram(PhysicalAddress{frame}, page_size);
     if (ram) source.bytes = memory.host(PhysicalAddress{frame + offset});
-    Block* block = nullptr;
-    if (decoder_->decode(*this, source, block) == BlockDecoder::Result::needs_second_page) {
+    Block* made = nullptr;
+    if (decoder_->decode(*this, source, made) == BlockDecoder::Result::needs_second_page) {
         const auto second = fetch_frame((linear & ~page_offset_mask) + page_size);
         if (!second) return second.event;
         source.second_frame = second.value;
         const bool second_ram = memory.is_ram(PhysicalAddress{second.value}, page_size);
         source.second = second_ram ? memory.host(PhysicalAddress{second.value}) : nothing.data();
-        decoder_->decode(*this, source, block);
+        decoder_->decode(*this, source, made);
         if (second_ram) memory.mark_code(PhysicalAddress{second.value});
     }
     if (ram) memory.mark_code(PhysicalAddress{frame});
-    return block;
+    return made;
 }
 
 Next enter(Core& core) {
@@ -134,7 +136,7 @@ Next raise(Core& core, const MicroOp& op, arch::Event event) {
     }
     core.retire_partial(op);
     core.budget += op.remaining;
-    core.s.rip = core.truncate_rip(core.rip_of(op));
+    if (!std::exchange(core.task_switched, false)) core.s.rip = core.truncate_rip(core.rip_of(op));
     if (event.kind == arch::EventKind::restart) return enter(core);
     // A VM exit ends an instruction that was executed as far as software can tell only for trap-like exits; the fault-like ones are not counted.
     events::handle(core, event, op.length);

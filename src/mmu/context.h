@@ -6,6 +6,7 @@
 
 #include "arch/access.h"
 #include "base/bits.h"
+#include "mmu/translation_cache.h"
 #include "tlb/tag.h"
 
 // Paging contexts, interned into the small numbers that tag the translation caches.
@@ -53,11 +54,11 @@ struct ContextKey {
 
 [[nodiscard]] ContextKey key_of(const arch::PagingContext& context, u16 root);
 
-// Gives each context in use three numbers below 0xfff, one a privilege. Dropping a context means that it gets new numbers when it is
+// Gives each context in use three numbers below never_context, one a privilege. Dropping a context means that it gets new numbers when it is
 // used again: everything cached under the old ones is out of reach. When numbers run out the owner clears the caches and starts again.
 class ContextTable {
 public:
-    static constexpr u32 limit = 0xfff - privileges;
+    static constexpr u32 limit = never_context - privileges;
     static constexpr u32 exhausted = ~u32{0};
 
     // The number of the context's first privilege, or `exhausted`.

@@ -94,7 +94,6 @@ std::span<const Row> branch_rows();       // exec/branch.cpp: near jumps, calls,
 std::span<const Row> string_rows();       // exec/string.cpp
 std::span<const Row> sse_rows();          // exec/sse*.cpp
 std::span<const Row> x87_rows();          // exec/x87.cpp
-std::span<const Row> far_rows();          // exec/far.cpp: far transfers, interrupts, segment loads, SYSCALL family
 std::span<const Row> system_rows();       // exec/system.cpp, msr.cpp, io.cpp: control registers, MSRs, descriptor tables, CPUID, I/O
 std::span<const Row> vmx_rows();          // exec/vmx.cpp
 // The far forms of JMP, CALL and RET (exec/far.cpp), which share their mnemonics with the near ones. Sets op.flow.

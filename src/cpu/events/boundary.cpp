@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between two instructions. SDM vol. 3, "Priority Among Concurrent Events"; for VMX "Event Blocking" and "VM Exits".
+#include <utility>
+
 #include "apic/local_apic.h"
 #include "cpu/events/events.h"
 #include "cpu/events/transitions.h"

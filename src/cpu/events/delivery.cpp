@@ -226,6 +226,8 @@ Event protected_mode(Core& core, const Delivery& d) {
 
 }  // namespace
 
+Event virtual8086_interrupt(Core& core, u8 vector) { return through_vector_table(core, {.vector = vector, .type = Type::software_interrupt}, 0); }
+
 // A stack fault on the new stack carries its selector.
 Event with_selector(Event event, u16 selector, u32 ext) {
     if (event.kind == arch::EventKind::exception && event.number == static_cast<u16>(Vector::ss)) event.code = selector::error_code(selector) | ext;

@@ -17,6 +17,9 @@ void handle(Core& core, arch::Event event, u8 instruction_length);
 // injection. RIP must already be what is to be pushed.
 void deliver(Core& core, const Delivery& delivery);
 
+// INT n in virtual-8086 mode that the redirection bitmap sends to the program's own interrupt vector table (CR4.VME).
+[[nodiscard]] arch::Event virtual8086_interrupt(Core& core, u8 vector);
+
 // At an instruction boundary, in the architecture's order (SDM vol. 3, "Priority Among Concurrent Events"): pending debug traps, MTF, preemption timer, NMI and interrupt windows,
 // NMI, INIT, SIPI, external interrupts of the local APIC. `shadow`: the boundary after STI or MOV SS. True when it changed what runs next.
 bool take_pending(Core& core, bool shadow);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What becomes of an event: VM exit, delivery, double fault, triple fault. SDM vol. 3, "Interrupt 8 - Double Fault Exception (#DF)", "VM Exits Caused by Exceptions",
 // "Information for VM Exits That Occur During Event Delivery".
+#include <utility>
+
 #include "cpu/events/delivery.h"
 #include "cpu/events/transitions.h"
 #include "vmx/vmx.h"
@@ -92,6 +94,7 @@ void deliver(Core& core, const Delivery& delivery) {
         }
         update_state(core, d);
         const Event event = deliver_once(core, d);
+        const bool switched = std::exchange(core.task_switched, false);
         if (!event) {
             if (d.type == Type::external) ++core.stats.interrupts;
             else ++core.stats.exceptions;
@@ -119,8 +122,8 @@ void deliver(Core& core, const Delivery& delivery) {
             core.attention = true;
             return;
         }
-        // The nested fault belongs to the instruction, not to the one behind it.
-        if (saves_length(d)) core.s.rip = d.fault_rip;
+        // The nested fault belongs to the instruction, not to the one behind it; after a task switch, to the new task.
+        if (saves_length(d) && !switched) core.s.rip = d.fault_rip;
         const Vector second = static_cast<Vector>(event.number);
         const Delivery next{static_cast<u8>(second), Type::hardware_exception, arch::pushes_error_code(second) && core.s.protected_mode(), event.code};
         if (class_of(d) == Class::double_fault) {

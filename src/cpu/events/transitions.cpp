@@ -7,6 +7,16 @@
 namespace vtsim::cpu::events {
 namespace {
 
+u32 exit_msr_entries(const Core& core) {
+    const auto* vmcs = core.vmx->current();
+    return vmcs == nullptr ? 0 : static_cast<u32>(vmcs->data.exit_msr_store_count + vmcs->data.exit_msr_load_count);
+}
+
+u32 entry_msr_entries(const Core& core) {
+    const auto* vmcs = core.vmx->current();
+    return vmcs == nullptr ? 0 : static_cast<u32>(vmcs->data.entry_msr_load_count);
+}
+
 // Cycles of a transition, and of the VMM between exit and entry, by exit reason. Only timing mode knows any.
 void account_exit(Core& core, vmx::ExitReason reason, const timing::TransitionParts& parts) {
     if (core.mode() != Mode::timing) return;
@@ -64,7 +74,7 @@ vmx::ExitDetails details_of(const Core& core) {
 
 void leave_guest(Core& core, vmx::ExitReason reason, const vmx::ExitDetails& details) {
     const bool flush = !core.vmx->intercepts.vpid_enabled;
-    account_exit(core, reason, {.msr_entries = core.vmx->exit_msr_entries(), .tlb_flush = flush});
+    account_exit(core, reason, {.msr_entries = exit_msr_entries(core), .tlb_flush = flush});
     const auto result = core.vmx->exit(reason, details);
     to_host(core, flush, result.abort);
 }
@@ -87,7 +97,7 @@ void vm_entry(Core& core, bool launch) {
             return;
         default: break;
     }
-    account_entry(core, launch, {.msr_entries = core.vmx->entry_msr_entries(), .tlb_flush = result.flush_vpid0, .injection = result.injection.valid});
+    account_entry(core, launch, {.msr_entries = entry_msr_entries(core), .tlb_flush = result.flush_vpid0, .injection = result.injection.valid});
     const auto& injection = result.injection;
     core.preemption_deadline = result.timer_deadline;
     core.mtf_pending = result.pending_mtf;
@@ -101,7 +111,6 @@ void vm_entry(Core& core, bool launch) {
     // Software events push the RIP behind the instruction they stand for. SDM vol. 3, "Details of Vectored-Event Injection".
     const u64 rip = core.s.rip;
     if (software) core.s.rip = core.code64() ? rip + injection.instruction_length : static_cast<u32>(rip + injection.instruction_length);
-    core.injection_rip = rip;
     if (type == Type::nmi) {
         if (core.vmx->intercepts.virtual_nmis) core.vmx->virtual_nmi_blocking = true;
         else core.s.blocked_by_nmi = true;

@@ -46,8 +46,6 @@ template <unsigned bytes>
     return true;
 }
 
-constexpr bool canonical(u64 linear) { return sign_extend(linear, 48) == linear; }
-
 template <class T, bool timed>
 [[gnu::always_inline]] inline arch::Outcome<T> load_at(Core& core, const MicroOp& op, u64 linear) {
     const auto& entry = core.mmu.data.at(linear);
