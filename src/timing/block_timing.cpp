@@ -14,6 +14,12 @@ namespace {
 // addresses on 2, 3 and 7, store data on 4 (Intel optimisation manual, "Haswell and Broadwell microarchitecture").
 constexpr u8 load_ports = 0b0000'1100, store_address_ports = 0b1000'1100, store_data_port = 0b0001'0000;
 
+constexpr auto set_size = [] {
+    std::array<u8, 256> sizes{};
+    for (unsigned set = 0; set < sizes.size(); ++set) sizes[set] = static_cast<u8>(std::popcount(set));
+    return sizes;
+}();
+
 constexpr u64 divide_up(u64 value, u64 by) { return (value + by - 1) / by; }
 
 u32 ticks(u64 amount) { return static_cast<u32>(std::min<u64>(amount, ~u32{0})); }
@@ -89,11 +95,15 @@ void BlockAnalyser::measure_throughput(std::span<const InstructionShape> shapes)
     pressure_[0] = 0;
     uops = std::max<u64>(uops, 1);
     u64 cost = std::max(divide_up(to_ticks(uops), issue_width_), to_ticks(busy));
-    for (unsigned port = 1; port < pressure_.size(); port <<= 1)        // now [S] = micro-operations whose ports lie in S
-        for (unsigned set = 0; set < pressure_.size(); ++set)
-            if ((set & port) != 0) pressure_[set] += pressure_[set ^ port];
-    for (unsigned set = 1; set < pressure_.size(); ++set)
-        cost = std::max(cost, divide_up(to_ticks(pressure_[set]), static_cast<unsigned>(std::popcount(set))));
+    for (unsigned port = 1; port < pressure_.size(); port <<= 1)        // in the end [S] = micro-operations whose ports lie in S
+        for (unsigned low = 0; low < pressure_.size(); low += 2 * port)
+            for (unsigned set = low; set < low + port; ++set) pressure_[set + port] += pressure_[set];
+    std::array<u32, 9> busiest{};                                       // by size of the set
+    for (unsigned set = 1; set < pressure_.size(); ++set) {
+        u32& most = busiest[set_size[set]];
+        most = std::max(most, pressure_[set]);
+    }
+    for (unsigned size = 1; size < busiest.size(); ++size) cost = std::max(cost, divide_up(to_ticks(busiest[size]), size));
     head_.cost = ticks(cost);
     head_.uops = ticks(uops);
     for (auto& step : steps_) step.entry = ticks(step.entry * cost / uops);
@@ -130,9 +140,20 @@ void BlockAnalyser::follow(const InstructionShape& shape, const BlockTiming::Ste
 
 void BlockAnalyser::emit(const Row& row, u8 reg) {
     const auto out = static_cast<u8>(outs_.size());
-    outs_.push_back({ticks(static_cast<u64>(std::max<i64>(row.base, 0))), reg});
-    for (unsigned i = 0; i < row.size; ++i)
-        if (row.from[i] != none) edges_.push_back({ticks(static_cast<u64>(row.from[i])), live_in_reg_[i], out});
+    BlockTiming::Out result{.base = ticks(static_cast<u64>(std::max<i64>(row.base, 0))), .first_latency = 0, .second_latency = 0, .reg = reg};
+    for (unsigned i = 0; i < row.size; ++i) {
+        if (row.from[i] == none) continue;
+        const u32 latency = ticks(static_cast<u64>(row.from[i]));
+        const u8 source = live_in_reg_[i];
+        if (result.edge_count == 0)
+            result.first_latency = latency, result.first = source;
+        else if (result.edge_count == 1)
+            result.second_latency = latency, result.second = source;
+        else
+            edges_.push_back({latency, source, out});
+        ++result.edge_count;
+    }
+    outs_.push_back(result);
 }
 
 void BlockAnalyser::summarise() {

@@ -19,6 +19,7 @@ inline constexpr u8 flags = 16;
 inline constexpr u8 memory = 17;        // for chains through memory that software can see (locks, stack engine); none by default
 inline constexpr u8 vector = 32;        // 16 vector registers
 inline constexpr u8 count = 48;
+inline constexpr u8 never = 62;         // of the model itself: a source that is always ready
 inline constexpr u8 done = 63;          // of the model itself: completion of what no register shows
 }  // namespace dependency
 
@@ -46,14 +47,18 @@ struct InstructionShape {
 
 // The timing of a block: throughput, a max-plus summary from live-in to live-out registers, and the instructions for exact
 // re-evaluation. One piece of memory, trivially destructible: it may live in the arena of its block.
-//   out value of register k = max(start + outs[k].base, max over edges j -> k of (ready[j] + latency)), all in ticks.
+//   out value of register k = max(start + base of k, max over edges j -> k of (ready[j] + latency)), all in ticks.
+// Most registers depend on one or two live-in ones: those edges stand in the Out itself, which needs no inner loop.
 class BlockTiming {
 public:
     struct Out {
         u32 base;               // ticks from the start of the block, if nothing waits
-        u8 reg;
+        u32 first_latency, second_latency;
+        u8 first = dependency::never, second = dependency::never;
+        u8 reg = 0;
+        u8 edge_count = 0;
     };
-    struct Edge {
+    struct Edge {               // the third and later ones of an Out
         u32 latency;            // ticks from the live-in register to the live-out one
         u8 source;
         u8 out;                 // index into outs()

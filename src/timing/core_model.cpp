@@ -212,7 +212,7 @@ void CoreModel::serialise() {
 void CoreModel::resume_at(u64 cycle) {
     pending_ = 0;
     front_ = completed_ = to_ticks(cycle);
-    ready_.fill(front_);
+    ready_.fill(0);
     line_fill_free_.fill(0);
     walker_free_.fill(0);
     blame_.fill(0);

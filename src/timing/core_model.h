@@ -55,20 +55,23 @@ public:
         if (pending_ != 0) [[unlikely]] return retire_exactly(block, block.step_count);
         make_room(block.uops);
         const u64 start = front_;
-        std::array<u64, dependency::done> values;       // NOLINT: the loop below writes what is read
+        std::array<u64, dependency::count + 1> values;      // NOLINT: the loop below writes what is read
         const auto* outs = block.outs();
-        const auto* edges = block.edges();
         const unsigned out_count = block.out_count;
-        for (unsigned i = 0; i < out_count; ++i) values[i] = start + outs[i].base;
-        for (unsigned i = 0; i < block.edge_count; ++i) {
-            u64& value = values[edges[i].out];
-            value = std::max(value, ready_[edges[i].source] + edges[i].latency);
-        }
         u64 done = completed_;
         for (unsigned i = 0; i < out_count; ++i) {
-            ready_[outs[i].reg] = values[i];
+            const auto& out = outs[i];
+            const u64 inputs = std::max(ready_[out.first] + out.first_latency, ready_[out.second] + out.second_latency);
+            values[i] = std::max(start + out.base, inputs);
             done = std::max(done, values[i]);
         }
+        const auto* edges = block.edges();
+        for (unsigned i = 0; i < block.edge_count; ++i) {
+            const u64 value = ready_[edges[i].source] + edges[i].latency;
+            values[edges[i].out] = std::max(values[edges[i].out], value);
+            done = std::max(done, value);
+        }
+        for (unsigned i = 0; i < out_count; ++i) ready_[outs[i].reg] = values[i];
         finish(block.uops, block.cost, done);
     }
     // An instruction raised an event before it completed: only the first `instructions` of the block retire.
