@@ -211,6 +211,11 @@ bool Core::wake_pending() const {
     return apic->interrupt_pending() && (enabled || vmx->intercepts.external_interrupt);
 }
 
+bool Core::interruptible() const {
+    if (s.activity == arch::Activity::wait_for_sipi || s.activity == arch::Activity::shutdown) return false;
+    return (s.rflags & arch::rflags::if_) != 0 || (vmx->non_root() && (vmx->intercepts.external_interrupt || preemption_deadline != ~u64{0}));
+}
+
 // ---- timing mode ------------------------------------------------------------------------------------------------------------------
 
 void Core::attach_timing(Block& target, const std::vector<timing::InstructionShape>& shapes) {

@@ -91,6 +91,7 @@ public:
     // Something outside changed (interrupt, NMI, INIT, SIPI, stop request): look at it at the next instruction boundary.
     void kick();
     [[nodiscard]] bool wake_pending() const;      // a halted core has a reason to go on
+    [[nodiscard]] bool interruptible() const;     // while halted: a maskable interrupt would wake it
     [[nodiscard]] EndCause end_cause() const { return end_cause_; }
     [[nodiscard]] int exit_status() const { return exit_status_; }     // of a magic exit
     void set_mode(Mode mode);
