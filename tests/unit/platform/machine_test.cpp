@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <vtsim/guest/magic.h>
 #include <vtsim/machine.h>
 
 #include <gmock/gmock.h>
@@ -272,6 +273,32 @@ TEST(Machine, ResetsItsStatisticsWithoutTouchingTheGuest) {
     machine.run();
     EXPECT_EQ(machine.statistics().count("sim.instructions"), 502U);
     EXPECT_EQ(machine.statistics().count("bus.writes"), 1U);
+}
+
+TEST(Machine, ActsOnMagicInstructions) {
+    const auto magic = [](unsigned function, u64 argument = 0) {
+        return FakeProcessor::device([=](FakeProcessor& self) { self.ports.magic(function, argument); });
+    };
+    auto machine = machine_with({{out(0x80, 1, 0), magic(VTSIM_MAGIC_MODE_TIMING), magic(VTSIM_MAGIC_ROI_BEGIN), magic(VTSIM_MAGIC_MARK, 42), magic(VTSIM_MAGIC_STATS_RESET),
+                                  work(9), magic(VTSIM_MAGIC_EXIT, 5), work(100)}, {work(10)}});
+    std::vector<std::pair<GuestRequest, u64>> requests;
+    machine.on_guest_request([&](GuestRequest request, u64 argument) { requests.emplace_back(request, argument); });
+    const auto result = machine.run();
+    EXPECT_EQ(requests, (std::vector<std::pair<GuestRequest, u64>>{{GuestRequest::region_begin, 0}, {GuestRequest::mark, 42}}));
+    EXPECT_EQ(result.reason, StopReason::guest_exit);
+    EXPECT_EQ(result.status, 11);                                              // odd: 5 << 1 | 1
+    EXPECT_EQ(machine.mode(), Mode::timing);
+    EXPECT_EQ(fake(machine, 1).mode(), ExecutionMode::timing);
+    EXPECT_EQ(machine.statistics().count("bus.writes"), 0U);
+    EXPECT_EQ(machine_with({{magic(VTSIM_MAGIC_EXIT, 0)}}).run().reason, StopReason::clean_end);
+}
+
+TEST(Machine, LogsAnUnassignedAddressOnce) {
+    auto machine = machine_with({{out(0x2f8, 1, 0), out(0x2f8, 1, 0), out(0xf4, 1, 0)}});
+    std::vector<std::string> lines;
+    machine.on_log([&](std::string_view line) { lines.emplace_back(line); });
+    machine.run();
+    EXPECT_EQ(lines, std::vector<std::string>{"write of unassigned port 0x2f8 (1 bytes): dropped"});
 }
 
 TEST(Machine, ReportsProgressAndKeepsTheSimulationTheSame) {
