@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <unordered_map>
 
 #include "arch/access.h"
@@ -63,20 +64,24 @@ public:
 
     // The number of the context's first privilege, or `exhausted`.
     [[nodiscard]] u32 intern(const ContextKey& key) {
-        auto& slot = slots_[index(key)];
-        if (slot.used && slot.key == key) return slot.number;
+        const u32 at = index(key);
+        auto& slot = slots_[at];
+        if ((used_ >> at & 1) != 0 && slot.key == key) return slot.number;
         if (next_ > limit) return exhausted;
-        slot = {key, next_, true};
+        slot = {key, next_};
+        used_ |= 1U << at;
         next_ += privileges;
         return slot.number;
     }
     template <class Match>
     void drop_if(Match&& match) {
-        for (auto& slot : slots_)
-            if (slot.used && match(slot.key.space)) slot.used = false;
+        for (u32 left = used_; left != 0; left &= left - 1) {
+            const u32 at = static_cast<u32>(std::countr_zero(left));
+            if (match(slots_[at].key.space)) used_ &= ~(1U << at);
+        }
     }
     void restart() {
-        slots_.fill({});
+        used_ = 0;
         next_ = 0;
     }
 
@@ -84,13 +89,13 @@ private:
     struct Slot {
         ContextKey key;
         u32 number = 0;
-        bool used = false;
     };
-    static u64 index(const ContextKey& key) {
+    static u32 index(const ContextKey& key) {
         const u64 mixed = (key.space.bits ^ (key.rules * 0x9e3779b97f4a7c15)) * 0xff51afd7ed558ccd;
-        return mixed >> 59;
+        return static_cast<u32>(mixed >> 59);
     }
     std::array<Slot, 32> slots_{};
+    u32 used_ = 0;              // bit i: slot i holds a context
     u32 next_ = 0;
 };
 

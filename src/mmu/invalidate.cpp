@@ -21,7 +21,7 @@ void Mmu::drop_linear(Cause cause, Match&& match) {
     }
     if (stale_ == Stale::retain) retained_.drop_if(match);
     contexts_.drop_if(match);
-    renew_number();
+    if (match(key_.space)) renew_number();
 }
 
 // One address in the TLBs; the caller says what becomes of the paging-structure caches.
