@@ -67,7 +67,7 @@ bool pae_guest(In in) { return (in.v.guest_cr0 & cr0::pg) != 0 && (in.v.guest_cr
 
 constexpr EntryCheck pdpte_rows[] = {
     {"guest.pdpte.memory", "PAE paging without EPT: the PDPTEs in memory are valid", guest_and_controls | group::memory,
-     [](In in) { return implies(pae_guest(in) && !in.ept, pdptes_valid(in.c, read_pdptes(in.memory, in.v.guest_cr3))); }, 2},
+     [](In in) { return !pae_guest(in) || in.ept || pdptes_valid(in.c, read_pdptes(in.memory, in.v.guest_cr3)); }, 2},
     {"guest.pdpte.fields", "PAE paging with EPT: the PDPTE fields are valid", guest_and_controls,
      [](In in) { return implies(pae_guest(in) && in.ept, pdptes_valid(in.c, {in.v.guest_pdpte0, in.v.guest_pdpte1, in.v.guest_pdpte2, in.v.guest_pdpte3})); }, 2},
 };

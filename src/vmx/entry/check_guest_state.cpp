@@ -35,6 +35,7 @@ constexpr u64 pending_rtm = bit(16);
 constexpr u64 pending_enabled_breakpoint = bit(12);
 
 bool has_link(In in) { return in.v.link_pointer != ~u64{0}; }
+bool readable_link(In in) { return has_link(in) && in.c.page(in.v.link_pointer); }
 u32 link_header(In in) { return in.memory.read<u32>(PhysicalAddress{in.v.link_pointer}); }
 constexpr group::Mask link = group::state | group::memory | group::controls;
 
@@ -81,9 +82,9 @@ constexpr EntryCheck rows[] = {
          return implies((pending & pending_rtm) != 0, pending == (pending_rtm | pending_enabled_breakpoint) && in.c.limits.rtm && !MovSsBlocking::test(interruptibility(in)));
      }},
     {"guest.link.align", "the VMCS link pointer is all ones or a page", state, [](In in) { return implies(has_link(in), in.c.page(in.v.link_pointer)); }, 4},
-    {"guest.link.revision", "the linked region has the revision identifier", link, [](In in) { return implies(has_link(in), (link_header(in) & ~region::shadow_bit) == in.c.params.revision); }, 4},
+    {"guest.link.revision", "the linked region has the revision identifier", link, [](In in) { return !readable_link(in) || (link_header(in) & ~region::shadow_bit) == in.c.params.revision; }, 4},
     {"guest.link.shadow", "the linked region is a shadow VMCS exactly with VMCS shadowing", link,
-     [](In in) { return implies(has_link(in), ((link_header(in) & region::shadow_bit) != 0) == ((in.secondary & control::secondary::vmcs_shadowing) != 0)); }, 4},
+     [](In in) { return !readable_link(in) || ((link_header(in) & region::shadow_bit) != 0) == ((in.secondary & control::secondary::vmcs_shadowing) != 0); }, 4},
     {"guest.link.not-current", "the VMCS link pointer is not the current VMCS", state, [](In in) { return implies(has_link(in), in.v.link_pointer != in.current_pointer); }, 4},
 };
 
