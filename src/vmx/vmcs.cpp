@@ -3,7 +3,15 @@
 
 #include <algorithm>
 
+#include "vmx/tables/controls.h"
+
 namespace vtsim::vmx {
+
+group::Mask Vmcs::due_now(bool long_mode) const {
+    const bool reads_memory = (data.primary_controls & control::primary::use_tpr_shadow) != 0 || data.link_pointer != ~u64{0} ||
+                              (data.entry_controls & control::entry::ia_32e_mode_guest) == 0;
+    return due | (reads_memory ? group::memory : group::none) | (long_mode != checked_in_long_mode ? group::processor : group::none);
+}
 
 Vmcs* VmcsCache::find(u64 address) {
     const auto held = std::ranges::find(entries_, address, &Vmcs::address);

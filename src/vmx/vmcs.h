@@ -28,8 +28,12 @@ struct Vmcs {
     LaunchState launch_state = LaunchState::clear;
     bool shadow = false;
     group::Mask due = group::all;          // VM-entry checks not passed since something they read changed
+    bool checked_in_long_mode = false;     // EFER.LMA when the checks were passed
     u64 stamp = 0;                         // of the last VMPTRLD
     Intercepts compiled;                   // valid unless controls or intercepts are due
+
+    // Checks that are due now: those that wait, and those with inputs outside the VMCS.
+    [[nodiscard]] group::Mask due_now(bool long_mode) const;
 
     static constexpr u64 no_address = ~u64{0};
 };

@@ -55,11 +55,11 @@ constexpr EntryCheck rip_rows[] = {
          const u64 beyond = in.v.guest_rip >> in.c.limits.linear_address_bits;
          return implies(code64(in), beyond == 0 || beyond == ~u64{0} >> in.c.limits.linear_address_bits);
      }},
-    {"guest.rflags.reserved", "bits 63:22, 15, 5 and 3 of RFLAGS are 0, bit 1 is 1", group::rip,
+    {"guest.rflags.reserved", "bits 63:22, 15, 5 and 3 of RFLAGS are 0, bit 1 is 1", group::rflags,
      [](In in) { return (in.v.guest_rflags & rflags_reserved) == 0 && (in.v.guest_rflags & rflags::one) != 0; }},
-    {"guest.rflags.vm", "RFLAGS.VM is 0 in IA-32e mode and without CR0.PE", group::rip | guest_and_controls,
+    {"guest.rflags.vm", "RFLAGS.VM is 0 in IA-32e mode and without CR0.PE", group::rflags | guest_and_controls,
      [](In in) { return implies(in.ia32e_guest || (in.v.guest_cr0 & cr0::pe) == 0, !in.v86()); }},
-    {"guest.rflags.if", "an injected external interrupt needs RFLAGS.IF", group::rip | group::state | group::injection,
+    {"guest.rflags.if", "an injected external interrupt needs RFLAGS.IF", group::rflags | group::state | group::injection,
      [](In in) { return implies(in.injects(EventType::external_interrupt), (in.v.guest_rflags & rflags::if_) != 0); }},
 };
 

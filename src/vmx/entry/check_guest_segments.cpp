@@ -11,7 +11,7 @@ namespace {
 using In = const CheckInputs&;
 using namespace arch;
 // RFLAGS.VM decides which rules apply.
-constexpr group::Mask segments = group::segments | group::rip;
+constexpr group::Mask segments = group::segments | group::rflags;
 constexpr group::Mask segments_and_controls = segments | group::controls;
 constexpr group::Mask segments_and_cr0 = segments_and_controls | group::guest;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmx/entry/entry_check.h"
 
-// SDM vol. 3, "Checks on Guest Non-Register State". All of it is due after every VM exit.
+// SDM vol. 3, "Checks on Guest Non-Register State". Due after VM exits that save anything of it.
 namespace vtsim::vmx {
 
 namespace {
@@ -28,7 +28,7 @@ bool single_steps(In in) {
     constexpr u64 branch_trap_flag = bit(1);
     return (in.v.guest_rflags & rflags::tf) != 0 && (in.v.guest_debugctl & branch_trap_flag) == 0;
 }
-constexpr group::Mask step_inputs = group::state | group::rip | group::guest;
+constexpr group::Mask step_inputs = group::state | group::rflags | group::guest;
 
 constexpr u64 pending_bs = bit(14);
 constexpr u64 pending_rtm = bit(16);
@@ -61,7 +61,7 @@ constexpr EntryCheck rows[] = {
     {"guest.activity.inject-sipi", "wait-for-SIPI: nothing is injected", state_and_injection, [](In in) { return !activity(in, Activity::wait_for_sipi) || !in.injects(); }},
     {"guest.intr.reserved", "bits 31:5 of the interruptibility state are 0", state, [](In in) { return (interruptibility(in) >> 5) == 0; }},
     {"guest.intr.sti-movss", "not both STI and MOV-SS blocking", state, [](In in) { return !(StiBlocking::test(interruptibility(in)) && MovSsBlocking::test(interruptibility(in))); }},
-    {"guest.intr.sti-if", "STI blocking needs RFLAGS.IF", state | group::rip, [](In in) { return implies(StiBlocking::test(interruptibility(in)), (in.v.guest_rflags & rflags::if_) != 0); }},
+    {"guest.intr.sti-if", "STI blocking needs RFLAGS.IF", state | group::rflags, [](In in) { return implies(StiBlocking::test(interruptibility(in)), (in.v.guest_rflags & rflags::if_) != 0); }},
     {"guest.intr.extint", "an injected external interrupt needs no STI and no MOV-SS blocking", state_and_injection,
      [](In in) { return implies(in.injects(EventType::external_interrupt), !StiBlocking::test(interruptibility(in)) && !MovSsBlocking::test(interruptibility(in))); }},
     {"guest.intr.nmi-movss", "an injected NMI needs no MOV-SS blocking", state_and_injection, [](In in) { return implies(in.injects(EventType::nmi), !MovSsBlocking::test(interruptibility(in))); }},

@@ -63,7 +63,7 @@ EntryResult Vmx::enter(bool launch) {
     last_failed_check_ = last_failed_text_ = {};
     if (const auto failed = basic_checks(launch)) return entry_fails(*failed);
 
-    const group::Mask due = current_->due | group::memory | group::processor;
+    const group::Mask due = current_->due_now(state_.long_mode_active());
     const CheckInputs inputs{*current_, capabilities, state_, memory_};
     const Phase* phase = nullptr;
     const auto* row = first_failure(inputs, due, phase);
@@ -78,6 +78,7 @@ EntryResult Vmx::enter(bool launch) {
     }
     if ((current_->due & (group::controls | group::intercepts)) != 0) current_->compiled = compile_intercepts(current_->data);
     current_->due = group::none;
+    current_->checked_in_long_mode = state_.long_mode_active();
 
     EntryResult result{.kind = EntryResult::Kind::entered, .result = {}, .injection = {}};
     load_guest_registers();

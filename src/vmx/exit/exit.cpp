@@ -112,7 +112,8 @@ void Vmx::save_guest_events(ExitReason reason, const ExitDetails& details) {
     v.guest_interruptibility_state = u64{state_.blocked_by_sti} | u64{state_.blocked_by_mov_ss} << 1 | u64{nmi_blocking} << 3;
     const bool held_by_mov_ss = state_.blocked_by_mov_ss && !caused_by(reason, details, Vector::db);
     v.guest_pending_debug_exceptions = saves_pending_debug(reason, details) || held_by_mov_ss ? state_.pending_debug : 0;
-    current_->due |= group::state;
+    // An active guest without blocking or pending exceptions breaks no rule.
+    if ((v.guest_activity_state | v.guest_interruptibility_state | v.guest_pending_debug_exceptions) != 0) current_->due |= group::state;
     if (intercepts.preemption_timer && (v.exit_controls & control::exit::save_preemption_timer_value) != 0) {
         const unsigned shift = capabilities.params.preemption_timer_shift;
         const u64 deadline = timer_deadline_ >> shift, now = environment_.tsc() >> shift;

@@ -38,15 +38,16 @@ inline constexpr std::array exit_reasons = {
 
 inline constexpr unsigned exit_reason_limit = 86;      // one above the largest basic exit reason
 
+inline constexpr auto exit_reason_positions = [] {
+    std::array<u8, exit_reason_limit> positions{};
+    positions.fill(static_cast<u8>(exit_reasons.size()));
+    for (unsigned i = 0; i < exit_reasons.size(); ++i) positions[static_cast<u16>(exit_reasons[i].reason)] = static_cast<u8>(i);
+    return positions;
+}();
+
 // Position in exit_reasons, or exit_reasons.size() for a number that is not a reason.
 [[nodiscard]] constexpr unsigned exit_reason_index(u16 number) {
-    constexpr auto index = [] {
-        std::array<u8, exit_reason_limit> positions{};
-        positions.fill(static_cast<u8>(exit_reasons.size()));
-        for (unsigned i = 0; i < exit_reasons.size(); ++i) positions[static_cast<u16>(exit_reasons[i].reason)] = static_cast<u8>(i);
-        return positions;
-    }();
-    return number < exit_reason_limit ? index[number] : static_cast<unsigned>(exit_reasons.size());
+    return number < exit_reason_limit ? exit_reason_positions[number] : static_cast<unsigned>(exit_reasons.size());
 }
 
 [[nodiscard]] constexpr std::string_view name_of(ExitReason reason) {

@@ -13,7 +13,7 @@ namespace vtsim::vmx {
 enum class FieldWidth : u8 { bits16, bits64, bits32, natural };
 enum class FieldArea : u8 { control, exit_information, guest, host };
 
-// VM-entry checks that are due again after something changed. A row that reads several groups belongs to each; a VM exit makes due only
+// VM-entry checks that are due again after something changed. A row that reads several groups belongs to each; a VM exit makes due at most
 // `state`, as everything else that execution left behind has passed through the processor.
 namespace group {
 using Mask = u32;
@@ -23,12 +23,13 @@ inline constexpr Mask intercepts = 1U << 1;     // fields without a check, but w
 inline constexpr Mask host = 1U << 2;
 inline constexpr Mask guest = 1U << 3;          // control and debug registers, MSRs, descriptor tables, PDPTEs
 inline constexpr Mask segments = 1U << 4;
-inline constexpr Mask rip = 1U << 5;            // RIP, RFLAGS
+inline constexpr Mask rip = 1U << 5;
 inline constexpr Mask state = 1U << 6;          // activity, interruptibility, pending debug exceptions, link pointer
 inline constexpr Mask injection = 1U << 7;
-inline constexpr Mask processor = 1U << 8;      // outside inputs: EFER.LMA, what other rows read from the processor itself
-inline constexpr Mask memory = 1U << 9;         // rows that read memory: always due
-inline constexpr Mask all = (1U << 10) - 1;
+inline constexpr Mask processor = 1U << 8;      // EFER.LMA as it is when the VMM enters
+inline constexpr Mask memory = 1U << 9;         // rows that read memory: due whenever the VMCS makes them read it
+inline constexpr Mask rflags = 1U << 10;
+inline constexpr Mask all = (1U << 11) - 1;
 }  // namespace group
 
 struct VmcsFieldRow {
@@ -66,21 +67,22 @@ static_assert(sizeof(VmcsData) == vmcs_fields.size() * sizeof(u64));
 inline constexpr unsigned no_field = 0xff;
 static_assert(vmcs_fields.size() < no_field);
 
-// Row of an encoding (either access type of a 64-bit field), or no_field. Existence is not looked at.
+// Rows by width, area and index: 16 combinations of the first two, 6 bits of index.
+inline constexpr auto field_rows = [] {
+    std::array<u8, 1024> rows{};
+    rows.fill(no_field);
+    for (unsigned i = 0; i < vmcs_fields.size(); ++i) {
+        const auto& field = vmcs_fields[i];
+        rows[static_cast<unsigned>(field.width()) << 8 | static_cast<unsigned>(field.area()) << 6 | field.index()] = static_cast<u8>(i);
+    }
+    return rows;
+}();
+
+// Row of an encoding (either access type of a 64-bit field), or no_field. Existence is not looked at; reserved bits must be 0.
 [[nodiscard]] constexpr unsigned field_row(u64 encoding) {
-    // 16 combinations of width and area with 6 bits of index; reserved bits must be 0.
-    constexpr auto rows = [] {
-        std::array<u8, 1024> table{};
-        table.fill(no_field);
-        for (unsigned i = 0; i < vmcs_fields.size(); ++i) {
-            const auto& row = vmcs_fields[i];
-            table[static_cast<unsigned>(row.width()) << 8 | static_cast<unsigned>(row.area()) << 6 | row.index()] = static_cast<u8>(i);
-        }
-        return table;
-    }();
     if ((encoding & ~u64{0x6c7f}) != 0) return no_field;
     if ((encoding & 1) != 0 && Field<14, 13>::get(encoding) != static_cast<u64>(FieldWidth::bits64)) return no_field;
-    return rows[Field<14, 13>::get(encoding) << 8 | Field<11, 10>::get(encoding) << 6 | Field<6, 1>::get(encoding)];
+    return field_rows[Field<14, 13>::get(encoding) << 8 | Field<11, 10>::get(encoding) << 6 | Field<6, 1>::get(encoding)];
 }
 
 }  // namespace vtsim::vmx
