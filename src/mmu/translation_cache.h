@@ -11,8 +11,6 @@
 // TLB way it names still has the same serial number (Mmu::touch_data).
 namespace vtsim::mmu {
 
-// A context number that no entry ever has: with it every access takes the slow path (alignment checks).
-inline constexpr u64 never_context = 0xffe;
 inline constexpr u64 no_tag = ~u64{0};              // page ~0 with context 0xfff, which is never handed out
 inline constexpr u64 never_context = 0xffe;         // neither is this one: a core that must see every access compares with it
 
