@@ -138,6 +138,7 @@ TEST(IoBitmaps, LookAtEveryPortOfTheAccess) {
         bench.write(0x2002, VmxBench::bitmaps + 0x1000);
         bench.memory.write<u8>(PhysicalAddress{VmxBench::bitmaps + 0x3f8 / 8}, 1);
         bench.memory.write<u8>(PhysicalAddress{VmxBench::bitmaps + 0x1000 + (0xc000 - 0x8000) / 8}, 2);
+        bench.memory.write<u8>(PhysicalAddress{VmxBench::bitmaps + 0x1000}, 1);
     }};
     ASSERT_TRUE(guest.entered);
     EXPECT_TRUE(guest.vmx.exits_on_io(0x3f8, 1));
@@ -147,6 +148,9 @@ TEST(IoBitmaps, LookAtEveryPortOfTheAccess) {
     EXPECT_TRUE(guest.vmx.exits_on_io(0xc000, 2));
     EXPECT_FALSE(guest.vmx.exits_on_io(0xc000, 1));
     EXPECT_FALSE(guest.vmx.exits_on_io(0xffff, 1));
+    EXPECT_TRUE(guest.vmx.exits_on_io(0x8000, 1)) << "the first port of bitmap B";
+    EXPECT_FALSE(guest.vmx.exits_on_io(0x7fff, 1));
+    EXPECT_TRUE(guest.vmx.exits_on_io(0x7fff, 2));
     EXPECT_TRUE(guest.vmx.exits_on_io(0xffff, 2)) << "wraps around";
 }
 
