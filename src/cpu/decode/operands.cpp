@@ -25,7 +25,7 @@ unsigned log2_bytes(unsigned bits) {
     return bits <= 8 ? 0U : static_cast<unsigned>(std::bit_width((bits + 7) / 8 - 1));
 }
 
-void fill_memory(const Decoded& decoded, const ZydisDecodedOperand& operand, MicroOp& op) {
+void fill_memory(const ZydisDecodedOperand& operand, MicroOp& op) {
     const auto& memory = operand.mem;
     op.flags |= MicroOp::has_memory;
     i64 displacement = memory.disp.has_displacement ? memory.disp.value : 0;
@@ -68,7 +68,7 @@ void fill_operands(const Decoded& decoded, MicroOp& op) {
             case ZYDIS_OPERAND_TYPE_MEMORY:
                 if (!shaped) {
                     if (operand.mem.segment != ZYDIS_REGISTER_NONE) op.shape = static_cast<u8>(op.shape & ~MicroOp::Segment::mask);
-                    fill_memory(decoded, operand, op);
+                    fill_memory(operand, op);
                     if (i == 0) op.flags |= MicroOp::memory_is_destination;
                     shaped = true;
                 }
