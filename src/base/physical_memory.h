@@ -53,7 +53,8 @@ public:
     [[nodiscard]] u64 high_end() const { return high_end_; }      // 4 GiB when there is none above
     [[nodiscard]] bool is_ram(PhysicalAddress address, u64 bytes = 1) const {
         const u64 first = address.value();
-        return first + bytes <= low_end_ || (first >= hole_end && first + bytes <= high_end_);
+        if (first < low_end_) return bytes <= low_end_ - first;
+        return first >= hole_end && first < high_end_ && bytes <= high_end_ - first;
     }
     [[nodiscard]] u8* host_base() const { return base_; }
     [[nodiscard]] u8* host(PhysicalAddress address) const { return base_ + address.value(); }   // only where is_ram
