@@ -35,6 +35,13 @@ struct X87State {
 // SDM vol. 3, "Guest Non-Register State": activity states.
 enum class Activity : u32 { active = 0, hlt = 1, shutdown = 2, wait_for_sipi = 3 };
 
+// Memory-type range registers. SDM vol. 3, "Memory Type Range Registers (MTRRs)".
+struct Mtrrs {
+    u64 default_type = 0;              // IA32_MTRR_DEF_TYPE
+    std::array<u64, 11> fixed{};       // in the order of their MSR numbers
+    std::array<u64, 16> variable{};    // PHYSBASE0, PHYSMASK0, PHYSBASE1, ...
+};
+
 // The architectural state of one logical processor, as plain data: VM entry and exit load and save it, checkpoints copy it. Fields the
 // engine touches in every instruction come first. RFLAGS' status bits are lazy: use read_rflags / write_rflags.
 struct State {
@@ -58,9 +65,10 @@ struct State {
     // MSRs that execution itself reads.
     u64 efer = 0, star = 0, lstar = 0, cstar = 0, sfmask = 0, kernel_gs_base = 0, tsc_aux = 0;
     u64 sysenter_cs = 0, sysenter_esp = 0, sysenter_eip = 0;
-    u64 pat = 0x0007040600070406, debugctl = 0, misc_enable = 1, apic_base = 0, feature_control = 0, spec_ctrl = 0;
+    u64 pat = 0x0007040600070406, debugctl = 0, misc_enable = 0x41801, apic_base = 0, feature_control = 0, spec_ctrl = 0;
     u64 tsc_offset = 0;                // TSC = the core's own clock + this (IA32_TSC and IA32_TSC_ADJUST writes change it)
     u64 tsc_adjust = 0;
+    Mtrrs mtrr;
 
     Activity activity = Activity::active;
     u8 cpl = 0;

@@ -326,7 +326,7 @@ void Core::init_reset() {
     s.star = old.star, s.lstar = old.lstar, s.cstar = old.cstar, s.sfmask = old.sfmask, s.kernel_gs_base = old.kernel_gs_base, s.tsc_aux = old.tsc_aux;
     s.sysenter_cs = old.sysenter_cs, s.sysenter_esp = old.sysenter_esp, s.sysenter_eip = old.sysenter_eip;
     s.pat = old.pat, s.debugctl = old.debugctl, s.misc_enable = old.misc_enable, s.apic_base = old.apic_base, s.feature_control = old.feature_control;
-    s.spec_ctrl = old.spec_ctrl, s.tsc_offset = old.tsc_offset, s.tsc_adjust = old.tsc_adjust;
+    s.spec_ctrl = old.spec_ctrl, s.mtrr = old.mtrr, s.tsc_offset = old.tsc_offset, s.tsc_adjust = old.tsc_adjust;
     real_mode_registers();
     apic->init_reset(cycles());
     mmu.reset();

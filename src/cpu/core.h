@@ -214,6 +214,7 @@ public:
     bool stop_requested = false;        // by a magic handler: come back as soon as possible
     std::function<void(const std::string&)> on_log;       // one line for people, rare
     void report(const std::string& line) const;
+    std::set<u32> named_msrs;           // MSRs that are not there and were named in the log
     std::function<void(unsigned function)> on_magic;      // the platform's part of a magic instruction (vtsim/guest/magic.h)
 
     // For run_loop.cpp: blocks.

@@ -41,8 +41,21 @@ struct FeatureParams {
     bool tsc_deadline = true;
     bool la57 = false;
     bool monitor = true;
+    bool rdpid = false;
+    bool clflushopt = false;
+    bool spec_ctrl = false;
+    bool mmx = false;
+    bool frequency_leaves = false;      // leaves 15H and 16H; Broadwell has none
+    u32 microcode = 0x2f;               // revision, IA32_BIOS_SIGN_ID
+    u32 logical_processors = 1;         // of the package
     u64 seed = 1;                       // of RDRAND and RDSEED
+
+    void validate() const;              // throws ConfigError
 };
+
+// Bits of CR4 and IA32_EFER that these features define; setting any other one raises #GP(0).
+[[nodiscard]] u64 cr4_supported(const FeatureParams& features);
+[[nodiscard]] u64 efer_supported(const FeatureParams& features);
 
 // What the other rooms must know of it.
 [[nodiscard]] vmx::ProcessorLimits processor_limits(const CoreParams& params);
@@ -77,6 +90,13 @@ inline constexpr auto schema<cpu::FeatureParams> = std::tuple{
     Param{"tsc_deadline", &cpu::FeatureParams::tsc_deadline, "TSC-deadline mode of the local APIC timer"},
     Param{"la57", &cpu::FeatureParams::la57, "5-level paging and 57-bit linear addresses"},
     Param{"monitor", &cpu::FeatureParams::monitor, "MONITOR and MWAIT"},
+    Param{"rdpid", &cpu::FeatureParams::rdpid, "RDPID"},
+    Param{"clflushopt", &cpu::FeatureParams::clflushopt, "CLFLUSHOPT"},
+    Param{"spec_ctrl", &cpu::FeatureParams::spec_ctrl, "IA32_SPEC_CTRL and IA32_PRED_CMD"},
+    Param{"mmx", &cpu::FeatureParams::mmx, "CPUID reports MMX"},
+    Param{"frequency_leaves", &cpu::FeatureParams::frequency_leaves, "CPUID leaves 15H and 16H tell the TSC and processor frequencies"},
+    Param{"microcode", &cpu::FeatureParams::microcode, "microcode revision that IA32_BIOS_SIGN_ID shows"},
+    Param{"logical_processors", &cpu::FeatureParams::logical_processors, "logical processors that CPUID reports for the package, 1 to 255"},
     Param{"seed", &cpu::FeatureParams::seed, "seed of RDRAND and RDSEED"},
 };
 }  // namespace vtsim::config
