@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "platform/cpu_processor.h"
 #include "platform/kernel/context.h"
 #include "platform/machine_access.h"
 
@@ -213,6 +214,8 @@ namespace platform {
 Machine MachineAccess::make(const MachineParams& params, const ProcessorFactory& make_processor) {
     return Machine{std::make_unique<Machine::Implementation>(params, make_processor)};
 }
+
+Machine MachineAccess::make(const MachineParams& params) { return make(params, cpu_processors(params.core_params())); }
 
 System& MachineAccess::system(Machine& machine) { return *machine.implementation_->system; }
 

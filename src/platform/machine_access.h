@@ -9,6 +9,7 @@ namespace vtsim::platform {
 
 // Behind the public interface: machines from parameters and with processors of the caller's choice (tests), and the modules of a machine.
 struct MachineAccess {
+    [[nodiscard]] static Machine make(const MachineParams& params);
     [[nodiscard]] static Machine make(const MachineParams& params, const ProcessorFactory& make_processor);
     [[nodiscard]] static System& system(Machine& machine);
 };

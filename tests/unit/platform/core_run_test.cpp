@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine with its real cores: guests of a few instructions.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "platform/machine_access.h"
+#include "unit/platform/image_builder.h"
+
+namespace vtsim::platform {
+namespace {
+
+using namespace test;
+
+// 32-bit code at 0x10000c, behind the multiboot header: prints "hi", counts, walks over memory, leaves with 0x10.
+const std::vector<u8> greeting{
+    0x66, 0xba, 0xf8, 0x03,                     // mov dx, 0x3f8
+    0xb0, 'h', 0xee, 0xb0, 'i', 0xee,           // mov al, 'h'; out dx, al; ...
+    0xb9, 0x00, 0x00, 0x20, 0x00,               // mov ecx, 0x200000
+    0x89, 0x09,                                 // mov [ecx], ecx
+    0x03, 0x01,                                 // add eax, [ecx]
+    0x83, 0xc1, 0x44,                           // add ecx, 0x44
+    0x81, 0xf9, 0x00, 0x00, 0x22, 0x00,         // cmp ecx, 0x220000
+    0x72, 0xf1,                                 // jb the store
+    0xb0, 0x10, 0xe6, 0xf4, 0xf4,               // mov al, 0x10; out 0xf4, al; hlt
+};
+constexpr u64 rounds = (0x20000 + 0x43) / 0x44;
+constexpr u64 greeting_instructions = 6 + 5 * rounds + 2;
+
+struct Run {
+    RunResult result;
+    std::string serial;
+    std::map<std::string, Statistic::Value> figures;      // without host.*
+    u32 last_word = 0;
+};
+
+Run run(const MachineParams& params, const std::vector<u8>& code, u64 slice = 0) {
+    auto machine = MachineAccess::make(params);
+    const TemporaryFile image(elf32({.memory_bytes = 0x4000, .entry = 0x10000c, .contents = code}));
+    machine.load({.path = image.path(), .command_line = "", .initrd = "", .modules = {}});
+    Run run;
+    machine.on_serial([&](std::string_view text) { run.serial += text; });
+    do run.result = machine.run({.instructions = slice});
+    while (slice != 0 && run.result.reason == StopReason::limit);
+    for (const auto& figure : machine.statistics())
+        if (!figure.name.starts_with("host.")) run.figures[figure.name] = figure.value;
+    std::memcpy(&run.last_word, machine.read_memory(0x200000 + 0x44 * (rounds - 1), 4).data(), 4);
+    return run;
+}
+
+MachineParams params_in(const std::string& mode) {
+    MachineParams params;
+    params.machine.mode = mode;
+    params.machine.instruction_costs = "none";
+    params.memory.size = 16 * MiB;
+    return params;
+}
+
+class CoreRun : public testing::TestWithParam<std::string> {};
+
+TEST_P(CoreRun, ExecutesAGuestToItsExit) {
+    const auto done = run(params_in(GetParam()), greeting);
+    EXPECT_EQ(done.result.reason, StopReason::guest_exit) << done.result.message << done.result.dump;
+    EXPECT_EQ(done.result.status, 0x21);
+    EXPECT_EQ(done.serial, "hi");
+    EXPECT_EQ(std::get<u64>(done.figures.at("sim.instructions")), greeting_instructions);
+    EXPECT_EQ(std::get<u64>(done.figures.at("cpu0.instructions")), greeting_instructions);
+    EXPECT_EQ(done.last_word, 0x200000 + 0x44 * (rounds - 1));
+}
+
+TEST_P(CoreRun, GivesTheSameStatisticsWithoutDirectMemory) {
+    const auto direct = run(params_in(GetParam()), greeting);
+    auto params = params_in(GetParam());
+    params.bus.dmi = false;
+    const auto by_bus = run(params, greeting);
+    EXPECT_EQ(by_bus.serial, direct.serial);
+    EXPECT_EQ(by_bus.last_word, direct.last_word);
+    for (const auto& [name, value] : direct.figures) EXPECT_EQ(by_bus.figures.at(name), value) << name;
+}
+
+TEST_P(CoreRun, GivesTheSameStatisticsInSlices) {
+    const auto whole = run(params_in(GetParam()), greeting);
+    const auto sliced = run(params_in(GetParam()), greeting, 1237);
+    EXPECT_EQ(sliced.serial, whole.serial);
+    for (const auto* name : {"sim.instructions", "bus.writes", "cpu0.instructions"}) EXPECT_EQ(sliced.figures.at(name), whole.figures.at(name)) << name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, CoreRun, testing::Values("functional", "warm", "timing"), [](const auto& tested) { return tested.param; });
+
+TEST(CoreRun, HaltsForGoodWhenNothingCanWakeIt) {
+    const auto done = run(params_in("functional"), {0xfa, 0xf4});       // cli; hlt
+    EXPECT_EQ(done.result.reason, StopReason::halted);
+    EXPECT_EQ(done.result.status, 8);
+}
+
+TEST(CoreRun, ReportsATripleFaultWithTheRegisters) {
+    const auto done = run(params_in("functional"), {0x0f, 0x0b});       // ud2 without an IDT
+    EXPECT_EQ(done.result.reason, StopReason::triple_fault);
+    EXPECT_EQ(done.result.status, 4);
+    EXPECT_NE(done.result.dump.find("10000c"), std::string::npos) << done.result.dump;
+}
+
+}  // namespace
+}  // namespace vtsim::platform
