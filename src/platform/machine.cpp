@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "base/error.h"
-#include "platform/cpu_processor.h"
+#include "platform/core_processor.h"
 #include "platform/kernel/context.h"
 #include "platform/machine_access.h"
 
@@ -215,7 +215,7 @@ Machine MachineAccess::make(const MachineParams& params, const ProcessorFactory&
     return Machine{std::make_unique<Machine::Implementation>(params, make_processor)};
 }
 
-Machine MachineAccess::make(const MachineParams& params) { return make(params, cpu_processors(params.core_params())); }
+Machine MachineAccess::make(const MachineParams& params) { return make(params, core_factory(params.core_params())); }
 
 System& MachineAccess::system(Machine& machine) { return *machine.implementation_->system; }
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "platform/cpu_processor.h"
-
-#include "vmx/vmx.h"
+#include "platform/core_processor.h"
 
 namespace vtsim::platform {
 
@@ -9,7 +7,7 @@ static_assert(static_cast<int>(Stop::limit) == static_cast<int>(cpu::Stop::limit
 static_assert(static_cast<int>(EndCause::vmx_abort) == static_cast<int>(cpu::EndCause::vmx_abort));
 static_assert(static_cast<int>(ExecutionMode::timing) == static_cast<int>(cpu::Mode::timing));
 
-CpuProcessor::CpuProcessor(const cpu::CoreParams& params, const ProcessorPorts& ports)
+CoreProcessor::CoreProcessor(const cpu::CoreParams& params, const ProcessorPorts& ports)
     : core_{ports.index, params, cpu::Surroundings{ports.memory, ports.bus, ports.io, ports.hierarchy, ports.costs}, ports.statistics} {
     core_.on_log = ports.log;
     core_.on_magic = [this, magic = ports.magic](unsigned function) {
@@ -17,36 +15,29 @@ CpuProcessor::CpuProcessor(const cpu::CoreParams& params, const ProcessorPorts& 
     };
 }
 
-CpuProcessor::~CpuProcessor() = default;
+CoreProcessor::~CoreProcessor() = default;
 
-Stop CpuProcessor::execute(u64 until_cycle) {
+Stop CoreProcessor::execute(u64 until_cycle) {
     core_.stop_requested = false;
     return static_cast<Stop>(core_.execute(until_cycle));
 }
 
-// In VMX non-root operation an interrupt may exit, and the preemption timer runs, whatever RFLAGS.IF says.
-bool CpuProcessor::interruptible() const {
-    if (core_.vmx->non_root()) return true;
-    const bool deaf = core_.s.activity == arch::Activity::shutdown || core_.s.activity == arch::Activity::wait_for_sipi;
-    return !deaf && (core_.s.rflags & arch::rflags::if_) != 0;
-}
-
-void CpuProcessor::end(EndCause cause, int status) {
+void CoreProcessor::end(EndCause cause, int status) {
     core_.end(static_cast<cpu::EndCause>(cause), status);
     core_.kick();
 }
 
-EndCause CpuProcessor::end_cause() const { return static_cast<EndCause>(core_.end_cause()); }
+EndCause CoreProcessor::end_cause() const { return static_cast<EndCause>(core_.end_cause()); }
 
 // The clock changes with the mode: a grant in progress was counted by the old one.
-void CpuProcessor::set_mode(ExecutionMode mode) {
+void CoreProcessor::set_mode(ExecutionMode mode) {
     core_.set_mode(static_cast<cpu::Mode>(mode));
     core_.stop_requested = true;
     core_.kick();
 }
 
-ProcessorFactory cpu_processors(const cpu::CoreParams& params) {
-    return [params](const ProcessorPorts& ports) { return std::make_unique<CpuProcessor>(params, ports); };
+ProcessorFactory core_factory(const cpu::CoreParams& params) {
+    return [params](const ProcessorPorts& ports) { return std::make_unique<CoreProcessor>(params, ports); };
 }
 
 }  // namespace vtsim::platform

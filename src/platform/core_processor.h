@@ -7,10 +7,10 @@
 namespace vtsim::platform {
 
 // cpu::Core as a core module drives it.
-class CpuProcessor final : public Processor {
+class CoreProcessor final : public Processor {
 public:
-    CpuProcessor(const cpu::CoreParams& params, const ProcessorPorts& ports);
-    ~CpuProcessor() override;
+    CoreProcessor(const cpu::CoreParams& params, const ProcessorPorts& ports);
+    ~CoreProcessor() override;
 
     Stop execute(u64 until_cycle) override;
     void begin_activation(bool in_step) override { core_.begin_activation(in_step); }
@@ -20,7 +20,7 @@ public:
     void set_instruction_limit(u64 instructions) override { core_.set_instruction_limit(instructions); }
     void kick() override { core_.kick(); }
     [[nodiscard]] bool wake_pending() const override { return core_.wake_pending(); }
-    [[nodiscard]] bool interruptible() const override;
+    [[nodiscard]] bool interruptible() const override { return core_.interruptible(); }
     void end(EndCause cause, int status) override;
     [[nodiscard]] EndCause end_cause() const override;
     [[nodiscard]] int exit_status() const override { return core_.exit_status(); }
@@ -38,6 +38,6 @@ private:
     cpu::Core core_;
 };
 
-[[nodiscard]] ProcessorFactory cpu_processors(const cpu::CoreParams& params);
+[[nodiscard]] ProcessorFactory core_factory(const cpu::CoreParams& params);
 
 }  // namespace vtsim::platform
