@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "platform/config_access.h"
 #include "platform/core_processor.h"
 #include "platform/kernel/context.h"
 #include "platform/machine_access.h"
@@ -54,6 +55,8 @@ Machine::Implementation::Implementation(const platform::MachineParams& machine_p
     };
 }
 
+Machine::Machine(const Config& config)
+    : Machine{std::make_unique<Implementation>(platform::ConfigAccess::params(config), platform::core_factory(platform::ConfigAccess::params(config).core_params()))} {}
 Machine::Machine(std::unique_ptr<Implementation> implementation) : implementation_{std::move(implementation)} {}
 Machine::Machine(Machine&&) noexcept = default;
 Machine& Machine::operator=(Machine&& other) noexcept {

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "vtsim/guest/magic.h"
+#include "platform/preset.h"
 
 namespace vtsim::platform {
 namespace {
@@ -19,7 +20,7 @@ constexpr std::chrono::milliseconds slice{40};           // of host time
 
 timing::InstructionCosts load_costs(const std::string& preset) {
     if (preset == "none") return {};
-    return timing::InstructionCosts::load(preset.find('/') != std::string::npos ? preset : std::string(VTSIM_PRESET_DIR "/timing/") + preset + ".toml");
+    return timing::InstructionCosts::load(preset.find('/') != std::string::npos ? std::filesystem::path(preset) : find_preset("timing", preset));
 }
 
 }  // namespace

@@ -54,24 +54,31 @@ public:
     void take(const toml::table& table, const std::string& prefix) {
         for (const auto& [name, node] : table) {
             const auto key = prefix + std::string(name.str());
-            if (std::ranges::find(elsewhere_, key) != elsewhere_.end()) continue;
-            if (const auto* parameter = parameters_.find(key)) assign(*parameter, node);
+            const auto meant = parameters_.resolve(key);
+            for (const auto* parameter : meant) assign(*parameter, key, node);
+            if (!meant.empty()) continue;
+            if (std::ranges::find(elsewhere_, key) != elsewhere_.end()) passed_.push_back(key);
             else if (!parameters_.is_table(key)) fail(name.source(), fmt::format("unknown key '{}'{}", key, suggestion(key, known())));
             else if (node.is_table()) take(*node.as_table(), key + '.');
             else fail(node.source(), fmt::format("'{}' = {}: expected a table", key, written(node)));
         }
     }
 
+    [[nodiscard]] const std::vector<std::string>& passed() const { return passed_; }
+
 private:
-    void assign(const Parameter& parameter, const toml::node& node) {
+    void assign(const Parameter& parameter, const std::string& key, const toml::node& node) {
         const auto scalars = node.is_array() == parameter.list ? scalars_of(node) : std::nullopt;
         if (!scalars || !parameter.assign(*scalars))
-            fail(node.source(), fmt::format("'{}' = {}: expected {}", parameter.key, written(node), parameter.expected));
+            fail(node.source(), fmt::format("'{}' = {}: expected {}", key, written(node), parameter.expected));
     }
     std::vector<std::string> known() const {
         auto names = parameters_.names();
-        for (const auto& parameter : parameters_)
-            for (auto dot = parameter.key.find('.'); dot != std::string::npos; dot = parameter.key.find('.', dot + 1)) names.push_back(parameter.key.substr(0, dot));
+        const auto parameters = names.size();
+        for (std::size_t i = 0; i < parameters; ++i) {
+            const auto key = names[i];
+            for (auto dot = key.find('.'); dot != std::string::npos; dot = key.find('.', dot + 1)) names.push_back(key.substr(0, dot));
+        }
         return names;
     }
     [[noreturn]] void fail(const toml::source_region& where, const std::string& what) const {
@@ -81,27 +88,30 @@ private:
     const Parameters& parameters_;
     std::string file_;
     const std::vector<std::string>& elsewhere_;
+    std::vector<std::string> passed_;
 };
 
 }  // namespace
 
-void Parameters::load(std::string_view toml, const std::string& file_name, const std::vector<std::string>& elsewhere) {
+std::vector<std::string> Parameters::load(std::string_view toml, const std::string& file_name, const std::vector<std::string>& elsewhere) {
     toml::table document;
     try {
         document = toml::parse(toml, file_name);
     } catch (const toml::parse_error& error) {
         throw ConfigError(fmt::format("{}:{}: {}; expected TOML", file_name, error.source().begin.line, error.description()));
     }
-    Loader(*this, file_name, elsewhere).take(document, "");
+    Loader loader(*this, file_name, elsewhere);
+    loader.take(document, "");
+    return loader.passed();
 }
 
-void Parameters::load_file(const std::filesystem::path& path, const std::vector<std::string>& elsewhere) {
+std::vector<std::string> Parameters::load_file(const std::filesystem::path& path, const std::vector<std::string>& elsewhere) {
     std::error_code ignored;
     std::ifstream file(path, std::ios::binary);
     if (!file || std::filesystem::is_directory(path, ignored)) throw ConfigError(path.string() + ": expected a readable configuration file (TOML)");
     std::ostringstream text;
     text << file.rdbuf();
-    load(text.str(), path.string(), elsewhere);
+    return load(text.str(), path.string(), elsewhere);
 }
 
 }  // namespace vtsim::config

@@ -37,28 +37,42 @@ boost::json::object& object_of(boost::json::object& root, std::string_view key) 
 }  // namespace
 
 const Parameter* Parameters::find(std::string_view key) const {
+    const auto found = resolve(key);
+    return found.empty() ? nullptr : found.front();
+}
+
+std::vector<const Parameter*> Parameters::resolve(std::string_view key) const {
     const auto found = std::ranges::find(parameters_, key, &Parameter::key);
-    return found == parameters_.end() ? nullptr : &*found;
+    if (found != parameters_.end()) return {&*found};
+    std::vector<const Parameter*> all;
+    for (const auto& alias : aliases_)
+        if (alias.name == key)
+            for (const auto& each : alias.keys) all.push_back(&*std::ranges::find(parameters_, each, &Parameter::key));
+    return all;
 }
 
 bool Parameters::is_table(std::string_view key) const {
     const auto prefix = std::string(key) + '.';
-    return std::ranges::any_of(parameters_, [&](const Parameter& parameter) { return parameter.key.starts_with(prefix); });
+    return std::ranges::any_of(parameters_, [&](const Parameter& parameter) { return parameter.key.starts_with(prefix); }) ||
+           std::ranges::any_of(aliases_, [&](const Alias& alias) { return alias.name.starts_with(prefix); });
 }
 
 std::vector<std::string> Parameters::names() const {
     std::vector<std::string> names;
     for (const auto& parameter : parameters_) names.push_back(parameter.key);
+    for (const auto& alias : aliases_) names.push_back(alias.name);
     return names;
 }
 
 void Parameters::set(std::string_view key, std::string_view value) {
-    const auto* parameter = find(key);
-    if (parameter == nullptr && is_table(key))
+    const auto meant = resolve(key);
+    if (meant.empty() && is_table(key))
         throw ConfigError(fmt::format("configuration key '{}': expected one of its parameters ({}.name), not the whole table", key, key));
-    if (parameter == nullptr) throw ConfigError(fmt::format("unknown configuration key '{}'{}", key, suggestion(key, names())));
-    const auto scalars = parameter->list ? split(value) : std::vector<Scalar>{{Scalar::Kind::word, std::string(value)}};
-    if (!parameter->assign(scalars)) throw ConfigError(parameter->key, '"' + std::string(value) + '"', parameter->expected);
+    if (meant.empty()) throw ConfigError(fmt::format("unknown configuration key '{}'{}", key, suggestion(key, names())));
+    for (const auto* parameter : meant) {
+        const auto scalars = parameter->list ? split(value) : std::vector<Scalar>{{Scalar::Kind::word, std::string(value)}};
+        if (!parameter->assign(scalars)) throw ConfigError(std::string(key), '"' + std::string(value) + '"', parameter->expected);
+    }
 }
 
 boost::json::object Parameters::json() const {

@@ -29,20 +29,27 @@ public:
     template <HasSchema Struct>
     explicit Parameters(Struct& params) { add(params, ""); }
 
+    // Another name for one or several parameters of one type: set together, listed under their own names only.
+    void alias(std::string name, std::vector<std::string> keys) { aliases_.push_back({std::move(name), std::move(keys)}); }
+
     // `key` is dotted, `value` as on a command line (lists: comma-separated). ConfigError: unknown key (with the nearest one), wrong kind of value.
     void set(std::string_view key, std::string_view value);
-    // Takes over what a TOML file says and leaves the rest alone. ConfigError with file and line; keys of `elsewhere` belong to somebody else.
-    void load_file(const std::filesystem::path& path, const std::vector<std::string>& elsewhere = {});
-    void load(std::string_view toml, const std::string& file_name, const std::vector<std::string>& elsewhere = {});
+    // Takes over what a TOML file says and leaves the rest alone. ConfigError with file and line. Keys of `elsewhere` belong to somebody else:
+    // returns those that the file has.
+    std::vector<std::string> load_file(const std::filesystem::path& path, const std::vector<std::string>& elsewhere = {});
+    std::vector<std::string> load(std::string_view toml, const std::string& file_name, const std::vector<std::string>& elsewhere = {});
 
     // The effective configuration, nested as the structs are.
     [[nodiscard]] boost::json::object json() const;
     // "key = value    # sentence": one line each, aligned; valid TOML.
     [[nodiscard]] std::string listing() const;
 
+    // nullptr when there is none; of several behind an alias the first.
     [[nodiscard]] const Parameter* find(std::string_view key) const;
+    // Every parameter that a key stands for: one, several behind an alias, or none.
+    [[nodiscard]] std::vector<const Parameter*> resolve(std::string_view key) const;
     [[nodiscard]] bool is_table(std::string_view key) const;
-    [[nodiscard]] std::vector<std::string> names() const;
+    [[nodiscard]] std::vector<std::string> names() const;           // aliases last
     [[nodiscard]] auto begin() const { return parameters_.begin(); }
     [[nodiscard]] auto end() const { return parameters_.end(); }
 
@@ -86,7 +93,12 @@ private:
                                }});
     }
 
+    struct Alias {
+        std::string name;
+        std::vector<std::string> keys;
+    };
     std::vector<Parameter> parameters_;
+    std::vector<Alias> aliases_;
 };
 
 }  // namespace vtsim::config

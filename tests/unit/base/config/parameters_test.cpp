@@ -104,7 +104,23 @@ TEST_F(ConfigurationFile, SuggestsTheNearestKnownKey) {
 }
 
 TEST_F(ConfigurationFile, PassesOverKeysOfSomebodyElse) {
-    EXPECT_NO_THROW(parameters.load("inner.rows = [{name = \"x\"}]", "f", {"inner.rows"}));
+    EXPECT_THAT(parameters.load("inner.rows = [{name = \"x\"}]\ninner.size = 3", "f", {"inner.rows", "other"}), ElementsAre("inner.rows"));
+    EXPECT_EQ(outer.inner.size, 3U);
+    EXPECT_THAT(parameters.load("inner.size = 4", "f", {"inner.rows"}), IsEmpty());
+}
+
+TEST_F(ConfigurationFile, AliasSetsEveryParameterBehindIt) {
+    parameters.alias("both.sizes", {"inner.size", "inner.small"});
+    parameters.load("[both]\nsizes = 9", "f");
+    EXPECT_EQ(outer.inner.size, 9U);
+    EXPECT_EQ(outer.inner.small, 9);
+    EXPECT_THAT(load_error("[both]\nsizes = \"x\""), AllOf(HasSubstr("file.toml:2:"), HasSubstr("'both.sizes'")));
+    EXPECT_THAT(load_error("[both]\nsises = 1"), HasSubstr("did you mean 'both.sizes'?"));
+    parameters.set("both.sizes", "7");
+    EXPECT_EQ(outer.inner.size, 7U);
+    EXPECT_EQ(outer.inner.small, 7);
+    EXPECT_THAT(set_error("both.sizes", "x"), HasSubstr("'both.sizes'"));
+    EXPECT_THAT(boost::json::serialize(parameters.json()), Not(HasSubstr("both")));
 }
 
 TEST_F(ConfigurationFile, MustExist) {
