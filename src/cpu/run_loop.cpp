@@ -129,6 +129,7 @@ Next raise(Core& core, const MicroOp& op, arch::Event event) {
             core.retire_partial(op);
             core.budget += op.remaining;
             core.s.rip = core.truncate_rip(core.rip_of(op));
+            core.interrupt_shadow = core.s.blocked_by_sti || core.s.blocked_by_mov_ss;      // the instruction under the shadow is still to come
             core.resync_request = true;
             core.attention = true;
             return nullptr;
@@ -225,8 +226,10 @@ Stop Core::execute(u64 until_cycle) {
         if (events::take_pending(*this, shadow)) continue;
         if (end_cause_ != EndCause::none) return Stop::ended;
         if (halted) return Stop::halted;
-        if (instructions() >= instruction_limit_) return Stop::limit;
-        if (cycles() >= until_cycle) return Stop::budget;
+        if (instructions() >= instruction_limit_ || cycles() >= until_cycle) {
+            interrupt_shadow = shadow;                               // holds when execution goes on
+            return instructions() >= instruction_limit_ ? Stop::limit : Stop::budget;
+        }
 
         const bool trap_after = (s.rflags & arch::rflags::tf) != 0;
         if (shadow || trap_after || in_step_ || std::exchange(step_once, false) || events::single_steps(*this)) {

@@ -38,11 +38,7 @@ Event vet(Core& core, const MicroOp& op, u16 port, bool in) {
         const bool immediate = (op.flags & MicroOp::has_immediate) != 0;
         return exit_with(core, vmx::ExitReason::io_instruction, vmx::io_qualification(port, op.bytes(), in, false, false, immediate));
     }
-    if (!core.in_step()) {
-        if (core.s.blocked_by_sti || core.s.blocked_by_mov_ss) core.inhibit_interrupts_once();
-        return Core::resync_event;
-    }
-    return {};
+    return core.in_step() ? Event{} : Core::resync_event;
 }
 
 Event in(Core& core, const MicroOp& op) {

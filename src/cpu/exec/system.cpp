@@ -17,15 +17,11 @@ Event undefined(Core&, const MicroOp&) { return arch::undefined_opcode; }
 
 // ---- waiting --------------------------------------------------------------------------------------------------------------
 
-// A processor that sleeps must be in step with everything that may wake it. The shadow of STI holds until HLT has really begun: an interrupt between the
-// two would be the one that HLT waits for.
+// A processor that sleeps must be in step with everything that may wake it.
 Event hlt(Core& core, const MicroOp&) {
     if (core.s.cpl != 0) return arch::general_protection();
     if (core.vmx->intercepts.hlt) return exit_with(core, vmx::ExitReason::hlt);
-    if (!core.in_step()) {
-        if (core.s.blocked_by_sti || core.s.blocked_by_mov_ss) core.inhibit_interrupts_once();
-        return Core::resync_event;
-    }
+    if (!core.in_step()) return Core::resync_event;
     core.s.activity = arch::Activity::hlt;
     core.halted = core.attention = true;
     return {};
