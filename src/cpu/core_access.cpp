@@ -85,13 +85,16 @@ static Event device_write(Core& core, PhysicalAddress address, unsigned bytes, u
 static Event read_part(Core& core, const MicroOp* op, u64 linear, u8* to, unsigned bytes, arch::Access access) {
     const auto place = locate(core, op, linear, bytes, access);
     if (!place) return place.event;
-    if (place.value.host != nullptr) {
+    const bool ram = place.value.host != nullptr;
+    if (ram && core.memory.direct()) {
         std::memcpy(to, place.value.host, bytes);
         return {};
     }
     for (unsigned at = 0; at < bytes; at += 8) {
         const unsigned part = std::min(bytes - at, 8U);
-        const auto value = device_read(core, place.value.physical + at, part);
+        const auto address = place.value.physical + at;
+        // RAM by transactions needs no step with the kernel: it has no sense of time.
+        const auto value = ram ? Outcome<u64>{core.bus.read(address, part)} : device_read(core, address, part);
         if (!value) return value.event;
         std::memcpy(to + at, &value.value, part);
     }
@@ -99,7 +102,8 @@ static Event read_part(Core& core, const MicroOp* op, u64 linear, u8* to, unsign
 }
 
 static Event write_part(Core& core, const Place& place, const u8* from, unsigned bytes) {
-    if (place.host != nullptr) {
+    const bool ram = place.host != nullptr;
+    if (ram && core.memory.direct()) {
         std::memcpy(place.host, from, bytes);
         if (core.memory.holds_code(place.physical)) core.memory.note_code_write(place.physical, bytes);
         return {};
@@ -108,7 +112,8 @@ static Event write_part(Core& core, const Place& place, const u8* from, unsigned
         const unsigned part = std::min(bytes - at, 8U);
         u64 value = 0;
         std::memcpy(&value, from + at, part);
-        if (const auto event = device_write(core, place.physical + at, part, value)) return event;
+        if (ram) core.bus.write(place.physical + at, part, value);       // the memory module notes writes to code
+        else if (const auto event = device_write(core, place.physical + at, part, value)) return event;
     }
     return {};
 }

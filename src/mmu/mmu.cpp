@@ -238,6 +238,7 @@ void Mmu::fill_caches(u64 linear, arch::Access access, const tlb::Mapping& mappi
         fetch.at(linear) = {tag_value, frame.value(), way, serial};
         return;
     }
+    if (!memory_.direct()) return;                      // bus.dmi=off: so does every access of data
     auto& entry = data.at(linear);
     entry.read_tag = (allows & FunctionalEntry::load) != 0 ? tag_value : no_tag;
     entry.write_tag = (allows & FunctionalEntry::store) != 0 && !memory_.holds_code(frame) ? tag_value : no_tag;

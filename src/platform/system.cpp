@@ -112,6 +112,8 @@ void System::register_statistics() {
     add(simulation_, "seconds", Unit::seconds, "simulated time", [this] { return clock_.seconds(cycles() - cycles_at_reset_); });
     add(simulation_, "max_skew", Unit::cycles, "largest distance by which a core was ahead when an interrupt reached it", [this] { return control_.largest_skew; });
     add(host_, "seconds", Unit::seconds, "host time spent in simulation", [this] { return host_seconds(); });
+    add(host_, "ram_transactions", Unit::events, "bus transactions that reached RAM since the start: how an access travels is not part of the model",
+        [this] { return ram_.transactions(); });
     add(host_, "mips", Unit::per_second, "millions of simulated instructions per second of host time", [this] {
         return host_seconds() > 0 ? static_cast<double>(instructions() - instructions_at_reset_) / host_seconds() / 1e6 : 0.0;
     });

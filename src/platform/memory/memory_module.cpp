@@ -17,6 +17,7 @@ void MemoryModule::set_direct(bool direct) {
 }
 
 void MemoryModule::transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& /*delay*/) {
+    ++transactions_;
     transport_debug(payload);
     payload.set_dmi_allowed(direct_);
     payload.set_response_status(tlm::TLM_OK_RESPONSE);

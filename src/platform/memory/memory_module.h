@@ -18,6 +18,7 @@ public:
     MemoryModule(const sc_core::sc_module_name& name, PhysicalMemory& memory, bool direct);
     // Withdraws (false) or grants DMI from now on; initiators drop their pointers.
     void set_direct(bool direct);
+    [[nodiscard]] u64 transactions() const { return transactions_; }
 
 private:
     void transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& delay);
@@ -26,6 +27,7 @@ private:
 
     PhysicalMemory& memory_;
     bool direct_;
+    u64 transactions_ = 0;
 };
 
 }  // namespace vtsim::platform

@@ -31,6 +31,7 @@ struct Run {
     RunResult result;
     std::string serial;
     std::map<std::string, Statistic::Value> figures;      // without host.*
+    u64 ram_transactions = 0;
     u32 last_word = 0;
 };
 
@@ -44,6 +45,7 @@ Run run(const MachineParams& params, const std::vector<u8>& code, u64 slice = 0)
     while (slice != 0 && run.result.reason == StopReason::limit);
     for (const auto& figure : machine.statistics())
         if (!figure.name.starts_with("host.")) run.figures[figure.name] = figure.value;
+    run.ram_transactions = machine.statistics().count("host.ram_transactions");
     std::memcpy(&run.last_word, machine.read_memory(0x200000 + 0x44 * (rounds - 1), 4).data(), 4);
     return run;
 }
@@ -73,6 +75,8 @@ TEST_P(CoreRun, GivesTheSameStatisticsWithoutDirectMemory) {
     auto params = params_in(GetParam());
     params.bus.dmi = false;
     const auto by_bus = run(params, greeting);
+    EXPECT_EQ(direct.ram_transactions, 0U);
+    EXPECT_GE(by_bus.ram_transactions, 2 * rounds);
     EXPECT_EQ(by_bus.serial, direct.serial);
     EXPECT_EQ(by_bus.last_word, direct.last_word);
     for (const auto& [name, value] : direct.figures) EXPECT_EQ(by_bus.figures.at(name), value) << name;
