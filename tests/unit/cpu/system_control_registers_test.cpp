@@ -128,7 +128,7 @@ TEST(ControlRegisters, LoadThePdptesWithPaePagingAndFaultOnTheirReservedBits) {
         Bench bench{CodeMode::protected32};
         bench.poke<u64>(directory, 0x83);
         bench.poke<u64>(pdpt + 0x20, directory | 1 | reserved);
-        bench.poke<u64>(pdpt + 0x28, reserved);                       // not present: nothing is checked
+        bench.poke<u64>(pdpt + 0x28, bit(1) | bit(63));               // not present: nothing is checked
         bench.s().cr4 = arch::cr4::pae;
         bench.s().cr3 = pdpt + 0x20;
         EXPECT_EQ(write_cr(bench, 0, 0x8000'0011).vector, reserved == 0 ? Bench::none : gp) << reserved;
