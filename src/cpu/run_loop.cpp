@@ -164,15 +164,23 @@ Next follow(Core& core, const MicroOp& terminal, Link& link) {
     return start_any(core, *block.value);
 }
 
+Next start_timed(Core& core, const Block& block) {
+    core.retire_block();
+    core.block = &block;
+    core.touch_code(block);
+    core.budget -= block.count;
+    if (core.budget < 0 || core.model.cycles() >= core.cycle_limit) [[unlikely]] return leave_before(core, block);
+    return dispatch(core, block.ops[0]);
+}
+
 Next indirect(Core& core, u64 linear_target) {
     core.s.rip = linear_target;
     return enter(core);
 }
 
 Next leave_before(Core& core, const Block& block) {
-    // `start` took the instructions of the block from the budget before it looked, or did not get that far.
     core.s.rip = core.truncate_rip(core.s.gpr[arch::State::code_page_register] + block.offset);
-    if (core.budget < 0) core.budget += block.count;
+    core.budget += block.count;              // `start` took them before it looked
     core.block = nullptr;
     return nullptr;
 }

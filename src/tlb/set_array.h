@@ -125,7 +125,8 @@ private:
     void renew(u32 way) {
         if (++serials_[way] == 0) serials_[way] = 1;    // 0 stays free for "never current"
     }
-    void tell_policy(u32 way) {
+    // Out of line: the core's handlers inline touch(), and an indirect call in them would look like a missed tail call.
+    [[gnu::noinline]] void tell_policy(u32 way) {
         for (auto& bank : banks_) {
             const u32 offset = way - bank.first;
             if (way < bank.first || offset >= bank.sets * bank.ways) continue;

@@ -17,15 +17,15 @@ Next leave_before(Core& core, const Block& block);
 void mispredicted(Core& core);
 }  // namespace slow
 
+namespace slow {
+// Timing mode: retires the block before into the timing model, looks at the clock, fetches. Out of line, so that handlers need no registers of their own for it. (run_loop.cpp)
+Next start_timed(Core& core, const Block& block);
+}  // namespace slow
+
 // Starts a block. The budget counts instructions; in timing mode the block before is retired into the timing model here and the clock is looked at.
 template <bool timed>
 [[gnu::always_inline]] inline Next start(Core& core, const Block& block) {
-    if constexpr (timed) {
-        core.retire_block();
-        core.block = &block;
-        core.touch_code(block);
-        if (core.model.cycles() >= core.cycle_limit) [[unlikely]] return slow::leave_before(core, block);
-    }
+    if constexpr (timed) return slow::start_timed(core, block);
     core.budget -= block.count;
     if (core.budget < 0) [[unlikely]] return slow::leave_before(core, block);
     return dispatch(core, block.ops[0]);

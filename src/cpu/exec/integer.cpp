@@ -31,8 +31,10 @@ bool build_alu(const Decoded& decoded, Built& op) {
         const bool immediate = decoded.is_immediate(1);
         op.may_leave = false;
         op.handler = alu_register_handler(operation, op.width, immediate, true);
-        if (writes_result(operation)) op.without_flags = alu_register_handler(operation, op.width, immediate, false);
-        op.overwrites_flags = operation != Alu::adc && operation != Alu::sbb;
+        // ADC and SBB read the carry: what came before them stays alive whatever becomes of their own flags.
+        const bool reads_carry = operation == Alu::adc || operation == Alu::sbb;
+        if (writes_result(operation) && !reads_carry) op.without_flags = alu_register_handler(operation, op.width, immediate, false);
+        op.overwrites_flags = !reads_carry;
         op.fuse = &fuse_alu<operation>;
     }
     return op.handler != nullptr;
