@@ -63,7 +63,7 @@ protected:
 
     Outcome run(const std::string& arguments) const {
         const auto out = directory / "out", err = directory / "err";
-        const auto command = std::string(VTSIM_PROGRAM) + ' ' + arguments + " >" + out.string() + " 2>" + err.string() + " </dev/null";
+        const auto command = "timeout 20 " + std::string(VTSIM_PROGRAM) + ' ' + arguments + " >" + out.string() + " 2>" + err.string() + " </dev/null";
         const int status = std::system(command.c_str());
         return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, contents_of(out), contents_of(err)};
     }
