@@ -71,6 +71,13 @@ Handler trapped(Needs needs, const DecodeMode& mode) {
     }
 }
 
+// MMX forms share the mnemonics of SSE2 and are not there (CPUID says so).
+bool uses_mmx(const Decoded& decoded) {
+    for (unsigned i = 0; i < decoded.visible(); ++i)
+        if (decoded.is_register(i) && ZydisRegisterGetClass(decoded.operand(i).reg.value) == ZYDIS_REGCLASS_MMX) return true;
+    return false;
+}
+
 bool is_conditional_branch(const MicroOp& op, Flow flow, const ZydisDecodedInstruction& instruction) {
     return flow == Flow::branch && instruction.meta.category == ZYDIS_CATEGORY_COND_BR && op.aux < 16;
 }
@@ -92,7 +99,7 @@ bool BlockDecoder::append(Core& core, const ZydisDecodedInstruction& instruction
     if (trap != nullptr) {
         op.handler = trap;
         op.flow = Flow::ends;
-    } else if (row == nullptr || !row->build(decoded, op)) {
+    } else if (row == nullptr || uses_mmx(decoded) || !row->build(decoded, op)) {
         op.imm = static_cast<u64>(instruction.mnemonic);
         op.handler = &complex_end<missing>;
         op.flow = Flow::ends;

@@ -92,8 +92,6 @@ namespace exec {
 std::span<const Row> integer_rows();      // exec/integer.cpp: ALU, moves, shifts, multiplication, bit operations
 std::span<const Row> branch_rows();       // exec/branch.cpp: near jumps, calls, returns, Jcc, SETcc, CMOVcc, LOOP
 std::span<const Row> string_rows();       // exec/string.cpp
-std::span<const Row> sse_rows();          // exec/sse*.cpp
-std::span<const Row> x87_rows();          // exec/x87.cpp
 std::span<const Row> system_rows();       // exec/system.cpp, msr.cpp, io.cpp: control registers, MSRs, descriptor tables, CPUID, I/O
 std::span<const Row> vmx_rows();          // exec/vmx.cpp
 // The far forms of JMP, CALL and RET (exec/far.cpp), which share their mnemonics with the near ones. Sets op.flow.

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// MOVS, STOS, LODS, CMPS, SCAS with their repeat prefixes. A repeated instruction commits after every element, so that faults and interrupts find the registers where a
+// restart goes on. SDM vol. 2, "REP/REPE/REPZ/REPNE/REPNZ - Repeat String Operation Prefix".
+#include <algorithm>
+
+#include "cpu/exec/alu.h"
+#include "cpu/exec/build.h"
+#include "cpu/exec/sse.h"
+
+namespace vtsim::cpu::exec {
+namespace {
+
+using arch::Event;
+
+enum class StringOp : u8 { movs, stos, lods, cmps, scas };
+constexpr bool has_source(StringOp op) { return op == StringOp::movs || op == StringOp::lods || op == StringOp::cmps; }
+constexpr bool has_destination(StringOp op) { return op != StringOp::lods; }
+constexpr bool compares(StringOp op) { return op == StringOp::cmps || op == StringOp::scas; }
+
+u64 address_mask(const MicroOp& op) {
+    switch (op.address_size()) {
+        case AddressSize::a16: return 0xffff;
+        case AddressSize::a32: return 0xffff'ffff;
+        default: return ~u64{0};
+    }
+}
+
+// A register that is written with the address size: 32 bits clear the upper half, 16 bits keep the rest.
+void set_counter(Core& core, arch::Gpr number, u64 value, u64 mask) {
+    core.s.gpr[number] = mask == 0xffff ? (core.s.gpr[number] & ~mask) | (value & mask) : value & mask;
+}
+
+void advance(Core& core, arch::Gpr number, u64 bytes, u64 mask) {
+    const u64 step = (core.s.rflags & arch::rflags::df) != 0 ? u64{0} - bytes : bytes;
+    set_counter(core, number, (core.s.gpr[number] & mask) + step, mask);
+}
+
+// One element. `src` holds the source segment.
+template <StringOp kind, class T>
+Event element(Core& core, const MicroOp& op, u64 mask) {
+    const auto source_segment = static_cast<arch::SegmentRegister>(op.src);
+    T value{};
+    if constexpr (has_source(kind)) {
+        const auto loaded = core.read<T>(source_segment, core.s.gpr[arch::rsi] & mask);
+        if (!loaded) return loaded.event;
+        value = loaded.value;
+    } else {
+        value = core.reg<T>(arch::rax);
+    }
+    if constexpr (kind == StringOp::movs || kind == StringOp::stos) {
+        if (const auto event = core.write<T>(arch::es, core.s.gpr[arch::rdi] & mask, value)) return event;
+    } else if constexpr (kind == StringOp::lods) {
+        core.set_reg<T>(arch::rax, value);
+    } else {
+        const auto other = core.read<T>(arch::es, core.s.gpr[arch::rdi] & mask);
+        if (!other) return other.event;
+        alu<Alu::cmp, T, true>(core, value, other.value);
+    }
+    if constexpr (has_source(kind)) advance(core, arch::rsi, sizeof(T), mask);
+    if constexpr (has_destination(kind)) advance(core, arch::rdi, sizeof(T), mask);
+    return {};
+}
+
+// Forward MOVS and STOS in functional mode: as many elements as both pages hold, when the translation cache has them. Returns the number done.
+template <StringOp kind, class T>
+u64 bulk(Core& core, const MicroOp& op, u64 count) {
+    if (core.decode_mode.timed || !core.code64() || op.address_size() != AddressSize::a64 || (core.s.rflags & arch::rflags::df) != 0 || op.src >= arch::fs) return 0;
+    const u64 to = core.s.gpr[arch::rdi];
+    const auto& target = core.mmu.data.at(to);
+    if (((to & ~page_offset_mask) | core.data_context) != target.write_tag) return 0;
+    u64 bytes = std::min(count * sizeof(T), page_size - (to & page_offset_mask));
+    if constexpr (kind == StringOp::movs) {
+        const u64 from = core.s.gpr[arch::rsi];
+        const auto& origin = core.mmu.data.at(from);
+        if (((from & ~page_offset_mask) | core.data_context) != origin.read_tag) return 0;
+        bytes = std::min(bytes, page_size - (from & page_offset_mask));
+        bytes -= bytes % sizeof(T);
+        auto* out = reinterpret_cast<u8*>(to + target.addend);
+        const auto* in = reinterpret_cast<const u8*>(from + origin.addend);
+        // Elements are copied in order: a destination shortly behind the source repeats a pattern, which a block copy would not.
+        if (out > in && out < in + bytes) {
+            for (u64 at = 0; at < bytes; at += sizeof(T)) std::memcpy(out + at, in + at, sizeof(T));
+        } else {
+            std::memmove(out, in, bytes);
+        }
+        core.s.gpr[arch::rsi] += bytes;
+    } else {
+        bytes -= bytes % sizeof(T);
+        const T value = core.reg<T>(arch::rax);
+        auto* out = reinterpret_cast<u8*>(to + target.addend);
+        for (u64 at = 0; at < bytes; at += sizeof(T)) std::memcpy(out + at, &value, sizeof(T));
+    }
+    core.s.gpr[arch::rdi] += bytes;
+    return bytes / sizeof(T);
+}
+
+template <StringOp kind, class T>
+Event run_string(Core& core, const MicroOp& op) {
+    const u64 mask = address_mask(op);
+    if ((op.flags & (MicroOp::rep | MicroOp::repne)) == 0) return element<kind, T>(core, op, mask);
+    for (;;) {
+        u64 count = core.s.gpr[arch::rcx] & mask;
+        if (count == 0) return {};
+        if constexpr (kind == StringOp::movs || kind == StringOp::stos) {
+            if (const u64 done = bulk<kind, T>(core, op, count); done != 0) {
+                set_counter(core, arch::rcx, count - done, mask);
+                if (count == done) return {};
+                if (core.attention) return {arch::EventKind::restart, 0, 0};
+                continue;
+            }
+        }
+        if (const auto event = element<kind, T>(core, op, mask)) return event;
+        set_counter(core, arch::rcx, --count, mask);
+        if constexpr (compares(kind)) {
+            const bool equal = core.s.lazy.zero(core.s.rflags);
+            if (equal == ((op.flags & MicroOp::repne) != 0)) return {};
+        }
+        // Interrupts and traps are taken between elements.
+        if (count != 0 && (core.attention || core.decode_mode.single_step)) return {arch::EventKind::restart, 0, 0};
+    }
+}
+
+template <StringOp kind>
+bool build_string(const Decoded& decoded, Built& op) {
+    // MOVSD and CMPSD are names of SSE2 instructions too.
+    if (decoded.instruction.meta.category != ZYDIS_CATEGORY_STRINGOP) return build_sse_scalar_double(decoded, op);
+    op.src = arch::ds;
+    for (unsigned i = 0; i < decoded.instruction.operand_count; ++i) {
+        const auto& operand = decoded.operands[i];
+        const bool source = operand.type == ZYDIS_OPERAND_TYPE_MEMORY && (operand.mem.base == ZYDIS_REGISTER_RSI || operand.mem.base == ZYDIS_REGISTER_ESI || operand.mem.base == ZYDIS_REGISTER_SI);
+        if (source) op.src = static_cast<u8>(ZydisRegisterGetId(operand.mem.segment));
+    }
+    op.handler = by_width(op.width, []<class T>() -> Handler { return &complex<run_string<kind, T>>; });
+    return op.handler != nullptr;
+}
+
+constexpr Row rows[] = {
+    {ZYDIS_MNEMONIC_MOVSB, &build_string<StringOp::movs>}, {ZYDIS_MNEMONIC_MOVSW, &build_string<StringOp::movs>},
+    {ZYDIS_MNEMONIC_MOVSD, &build_string<StringOp::movs>}, {ZYDIS_MNEMONIC_MOVSQ, &build_string<StringOp::movs>},
+    {ZYDIS_MNEMONIC_STOSB, &build_string<StringOp::stos>}, {ZYDIS_MNEMONIC_STOSW, &build_string<StringOp::stos>},
+    {ZYDIS_MNEMONIC_STOSD, &build_string<StringOp::stos>}, {ZYDIS_MNEMONIC_STOSQ, &build_string<StringOp::stos>},
+    {ZYDIS_MNEMONIC_LODSB, &build_string<StringOp::lods>}, {ZYDIS_MNEMONIC_LODSW, &build_string<StringOp::lods>},
+    {ZYDIS_MNEMONIC_LODSD, &build_string<StringOp::lods>}, {ZYDIS_MNEMONIC_LODSQ, &build_string<StringOp::lods>},
+    {ZYDIS_MNEMONIC_CMPSB, &build_string<StringOp::cmps>}, {ZYDIS_MNEMONIC_CMPSW, &build_string<StringOp::cmps>},
+    {ZYDIS_MNEMONIC_CMPSD, &build_string<StringOp::cmps>}, {ZYDIS_MNEMONIC_CMPSQ, &build_string<StringOp::cmps>},
+    {ZYDIS_MNEMONIC_SCASB, &build_string<StringOp::scas>}, {ZYDIS_MNEMONIC_SCASW, &build_string<StringOp::scas>},
+    {ZYDIS_MNEMONIC_SCASD, &build_string<StringOp::scas>}, {ZYDIS_MNEMONIC_SCASQ, &build_string<StringOp::scas>},
+};
+
+}  // namespace
+
+std::span<const Row> string_rows() { return rows; }
+
+}  // namespace vtsim::cpu::exec
