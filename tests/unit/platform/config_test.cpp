@@ -137,7 +137,7 @@ TEST_F(OwnPresets, BringTheirTableOfInstructionCosts) {
     Config from_file;
     const auto path = write("mine.toml", "[core]\ninstructions = [{name = \"add\", latency = 3}]\n");
     from_file.load_file(path);
-    EXPECT_EQ(from_file.get("machine.instruction_costs"), path.string());
+    EXPECT_EQ(from_file.get("machine.instruction_costs").as_string(), path.string());
 }
 
 TEST_F(OwnPresets, ErrorsNameFileAndLine) {
