@@ -20,7 +20,9 @@ Group::Group(Group* parent, std::string name) : name_(std::move(name)), parent_(
     if (parent_ != nullptr) parent_->groups_.push_back(this);
 }
 
+// Groups below may live longer, where members are destroyed in an order of their own.
 Group::~Group() {
+    for (auto* group : groups_) group->parent_ = nullptr;
     if (parent_ != nullptr) std::erase(parent_->groups_, this);
 }
 
