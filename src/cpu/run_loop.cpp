@@ -212,9 +212,9 @@ void Core::run_one() {
 i64 Core::instructions_until(u64 cycle) const {
     if (mode_ == Mode::timing) return largest_grant;
     const u64 now = cycles();
-    if (cycle <= now) return smallest_grant;
+    if (cycle <= now) return 1;
     const u128 wanted = static_cast<u128>(cycle - now) * 1000 / params.engine.functional_cycles_per_1000;
-    return wanted > static_cast<u128>(largest_grant) ? largest_grant : std::max(static_cast<i64>(wanted), smallest_grant);
+    return wanted > static_cast<u128>(largest_grant) ? largest_grant : std::max(static_cast<i64>(wanted), i64{1});
 }
 
 Stop Core::execute(u64 until_cycle) {
@@ -248,12 +248,17 @@ Stop Core::execute(u64 until_cycle) {
             if (shadow) events::end_of_shadow(*this);
             continue;
         }
-        const i64 left = static_cast<i64>(std::min<u64>(instruction_limit_ - instructions(), static_cast<u64>(largest_grant)));
+        // A timer of the core itself is met exactly; the end of a quantum may be passed by less than a block.
+        const u64 deadline = next_deadline();
+        const u64 end = std::min(until_cycle, deadline);
+        i64 left = static_cast<i64>(std::min<u64>(instruction_limit_ - instructions(), static_cast<u64>(largest_grant)));
+        left = std::min(left, end == deadline ? instructions_until(deadline) : std::max(instructions_until(until_cycle), smallest_grant));
         if (left < smallest_grant) {
             run_one();
             continue;
         }
-        run_grant(std::min(left, instructions_until(until_cycle)));
+        if (mode_ == Mode::timing) cycle_limit = end;
+        run_grant(left);
     }
 }
 

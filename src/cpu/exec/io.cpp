@@ -41,14 +41,14 @@ Event vet(Core& core, const MicroOp& op, u16 port, bool in) {
     return core.in_step() ? Event{} : Core::resync_event;
 }
 
-Event in(Core& core, const MicroOp& op) {
+[[gnu::noinline]] Event in(Core& core, const MicroOp& op) {
     const u16 port = port_of(core, op);
     if (const auto event = vet(core, op, port, true)) return event;
     core.set_reg_sized(arch::rax, op.width, core.io.in(port, op.bytes()));
     return {};
 }
 
-Event out(Core& core, const MicroOp& op) {
+[[gnu::noinline]] Event out(Core& core, const MicroOp& op) {
     const u16 port = port_of(core, op);
     if (const auto event = vet(core, op, port, false)) return event;
     core.io.out(port, op.bytes(), core.reg_sized(arch::rax, op.width));
@@ -97,7 +97,7 @@ Event output_once(Core& core, const MicroOp& op, u16 port) {
 }
 
 template <bool is_input, class T>
-Event string_io(Core& core, const MicroOp& op) {
+[[gnu::noinline]] Event string_io(Core& core, const MicroOp& op) {
     const u64 mask = address_mask(op);
     const bool repeated = (op.flags & (MicroOp::rep | MicroOp::repne)) != 0;
     if (repeated && (core.s.gpr[arch::rcx] & mask) == 0) return {};

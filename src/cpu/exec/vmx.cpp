@@ -95,7 +95,10 @@ Event invept(Core& core, const MicroOp& op) {
     const auto descriptor = read_descriptor(core, op);
     if (descriptor.event) return descriptor.event;
     const auto what = core.vmx->invept(operand_register(core, op.dst), descriptor.low);
-    if (what.result.ok()) core.mmu.invept(what.type, what.eptp);
+    if (what.result.ok()) {
+        core.mmu.invept(what.type, what.eptp);
+        core.privilege_changed();          // the tags of the translation caches may be others now
+    }
     return finish(core, what.result);
 }
 
@@ -104,7 +107,10 @@ Event invvpid(Core& core, const MicroOp& op) {
     const auto descriptor = read_descriptor(core, op);
     if (descriptor.event) return descriptor.event;
     const auto what = core.vmx->invvpid(operand_register(core, op.dst), descriptor.low, descriptor.high);
-    if (what.result.ok()) core.mmu.invvpid(what.type, what.vpid, what.linear);
+    if (what.result.ok()) {
+        core.mmu.invvpid(what.type, what.vpid, what.linear);
+        core.privilege_changed();
+    }
     return finish(core, what.result);
 }
 
