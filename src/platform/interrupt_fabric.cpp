@@ -33,11 +33,11 @@ void InterruptFabric::send(u32 source, const apic::Message& message) {
     deliver(message, static_cast<int>(sender - apics_.begin()));
 }
 
-// Reads of the message window give zero; the processors' own register pages never get here.
+// Nobody answers a read of the message window: all ones. The processors' own register pages never get here.
 void InterruptFabric::transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& /*delay*/) {
     payload.set_response_status(tlm::TLM_OK_RESPONSE);
     if (payload.is_read()) {
-        std::memset(payload.get_data_ptr(), 0, payload.get_data_length());
+        std::memset(payload.get_data_ptr(), 0xff, payload.get_data_length());
         return;
     }
     u32 data = 0;
