@@ -11,6 +11,8 @@ namespace vtsim::cpu::exec {
 std::span<const Row> sse_move_rows();          // sse_move.cpp
 std::span<const Row> sse_integer_rows();       // sse_integer.cpp
 std::span<const Row> sse_float_rows();         // sse_float.cpp
+inline constexpr u32 mxcsr_mask = 0xffff;      // bits of MXCSR that there are: DAZ is one of them
+
 // MOVSD and CMPSD with XMM operands share their mnemonics with the string instructions.
 bool build_sse_scalar_double(const Decoded& decoded, Built& op);
 bool build_cmpsd(const Decoded& decoded, Built& op);

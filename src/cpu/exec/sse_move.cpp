@@ -133,7 +133,6 @@ Event movmskpd(Core& core, const MicroOp& op) {
     return {};
 }
 
-constexpr u32 mxcsr_mask = 0xffff;                   // DAZ is supported
 Event ldmxcsr(Core& core, const MicroOp& op) {
     const auto value = core.read<u32>(op);
     if (!value) return value.event;
