@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <vtsim/error.h>
+#include <vtsim/nearest.h>
 
 #include <cstdio>
 #include <exception>
 #include <functional>
 #include <utility>
 
-#include "base/config/nearest.h"
 #include "cli/commands.h"
 
 namespace vtsim::cli {

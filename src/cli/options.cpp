@@ -2,8 +2,7 @@
 #include "cli/options.h"
 
 #include <vtsim/error.h>
-
-#include "base/config/nearest.h"
+#include <vtsim/nearest.h>
 
 namespace vtsim::cli {
 namespace {

@@ -48,6 +48,32 @@ std::string breakdown(const std::map<std::string, std::uint64_t>& parts) {
     return grouped(all) + text;
 }
 
+// "1 234, 20.2 references each; ..." for each kind of walk that happened.
+std::string walk_lines(const Statistics& statistics) {
+    std::string text;
+    const auto references = sums(statistics, "mmu.walker.refs.");
+    for (const auto& [kind, count] : sums(statistics, "mmu.walker.walks.")) {
+        std::uint64_t read = 0;
+        for (const auto& [cell, amount] : references)
+            if (cell.starts_with(kind + '.')) read += amount;
+        text += fmt::format("{}{} {} ({:.2f} references each)", text.empty() ? "" : ", ", kind, grouped(count), static_cast<double>(read) / static_cast<double>(count));
+    }
+    return text;
+}
+
+// Where the cycles of all processors went, largest first; "" when no cycle was modelled.
+std::string stack_lines(const Statistics& statistics) {
+    const auto stack = sums(statistics, "cycle_stack.");
+    std::vector<std::pair<std::string, std::uint64_t>> ordered(stack.begin(), stack.end());
+    std::ranges::stable_sort(ordered, std::ranges::greater{}, &std::pair<std::string, std::uint64_t>::second);
+    std::uint64_t all = 0;
+    for (const auto& [bucket, cycles] : ordered) all += cycles;
+    std::string text;
+    for (const auto& [bucket, cycles] : ordered)
+        text += fmt::format("{:18}{:<18} {:>16} {:5.1f} %\n", "", bucket, grouped(cycles), 100 * static_cast<double>(cycles) / static_cast<double>(all));
+    return text;
+}
+
 std::string line(const char* label, const std::string& text) { return fmt::format("  {:<14}{}\n", label, text); }
 
 }  // namespace
@@ -59,8 +85,9 @@ std::string summary(const RunResult& result, const Statistics& statistics) {
     const auto timed = sums(statistics, "instructions_by_mode.").contains("timing");
     const auto simulated = fmt::format("{:.6f} s simulated", statistics.number("sim.seconds"));
     text += timed ? line("cycles", fmt::format("{}, {}", grouped(statistics.count("sim.cycles")), simulated)) : line("time", simulated + " (instructions alone: timing is off)");
+    if (timed) text += stack_lines(statistics);
     if (const auto exits = sums(statistics, "vmx.exits."); !exits.empty()) text += line("VM exits", breakdown(exits));
-    if (const auto walks = sums(statistics, "mmu.walker.walks."); !walks.empty()) text += line("page walks", breakdown(walks));
+    if (const auto walks = walk_lines(statistics); !walks.empty()) text += line("page walks", walks);
     return text;
 }
 

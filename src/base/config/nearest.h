@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string>
-#include <string_view>
-#include <vector>
+#include <vtsim/nearest.h>
 
 namespace vtsim::config {
 
 // Number of insertions, deletions and replacements that turn one word into the other (Levenshtein).
 [[nodiscard]] unsigned edit_distance(std::string_view left, std::string_view right);
-
-// The known name that was probably meant, or "" when none is near. A dotted name that `word` is the end of counts as near.
-[[nodiscard]] std::string nearest(std::string_view word, const std::vector<std::string>& known);
-
-// "; did you mean 'x'?" or "".
-[[nodiscard]] std::string suggestion(std::string_view word, const std::vector<std::string>& known);
 
 }  // namespace vtsim::config
