@@ -51,6 +51,14 @@ const Code halt{0xfa, 0xf4};                                                    
 const Code triple_fault{0x0f, 0x0b};                                                             // ud2, without an IDT
 const Code magic_exit{0x31, 0xff, 0x0f, 0x1f, 0x80, 0x05, 0x00, 0x54, 0x56};                     // xor edi, edi; VTSIM_MAGIC_EXIT
 
+// Paging with one 4-MByte page at 0: a walk reads one entry.
+const Code paging{
+    0xc7, 0x05, 0x00, 0x20, 0x10, 0x00, 0x83, 0x00, 0x00, 0x00,     // mov dword [0x102000], present, writable, 4 MBytes
+    0xb8, 0x00, 0x20, 0x10, 0x00, 0x0f, 0x22, 0xd8,                 // mov eax, 0x102000; mov cr3, eax
+    0x0f, 0x20, 0xe0, 0x83, 0xc8, 0x10, 0x0f, 0x22, 0xe0,           // mov eax, cr4; or eax, CR4.PSE; mov cr4, eax
+    0x0f, 0x20, 0xc0, 0x0d, 0x00, 0x00, 0x00, 0x80, 0x0f, 0x22, 0xc0,     // mov eax, cr0; or eax, CR0.PG; mov cr0, eax
+};
+
 Code operator+(Code left, const Code& right) {
     left.insert(left.end(), right.begin(), right.end());
     return left;
@@ -125,6 +133,12 @@ TEST_F(Running, WritesTheSerialPortToAFileInstead) {
 TEST_F(Running, SummarizesWhenAsked) {
     EXPECT_THAT(run_guest(say("x") + leave(0), "--report").err, AllOf(HasSubstr("status 1"), HasSubstr("instructions"), HasSubstr("MIPS"), Not(HasSubstr("cycles"))));
     EXPECT_THAT(run_guest(say("x") + leave(0), "--report --mode timing").err, HasSubstr("cycles"));
+}
+
+TEST_F(Running, SummaryShowsWhereCyclesWentAndWhatWalksRead) {
+    const auto timed = run_guest(paging + say("x") + leave(0), "--report --mode timing").err;
+    EXPECT_THAT(timed, AllOf(HasSubstr("instruction_issue"), HasSubstr(" %"), HasSubstr("(1.00 references each)")));
+    EXPECT_THAT(run_guest(say("x") + leave(0), "--report").err, AllOf(Not(HasSubstr("instruction_issue")), Not(HasSubstr("page walks"))));
 }
 
 TEST_F(Running, TakesSettingsFilesAndPresets) {
