@@ -1,54 +1,56 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Magic instructions: how a guest talks to the simulator. A magic instruction is `nopl disp32(%rax)` (0F 1F 80 disp32) with a
- * reserved displacement. Hardware executes it as a no-operation that touches no memory, it never causes a VM exit, and it is
- * harmless at every privilege level. For C, C++ and assembly; freestanding.
- */
+// SPDX-License-Identifier: Apache-2.0
+// Magic instructions: how a guest program talks to the simulator about its own run.
+//
+// A magic instruction is the long NOP `nopl disp32(%rax)`, 0F 1F 80 disp32, whose displacement is 0x5654'0000 ("VT")
+// plus a function number. SDM vol. 2, "NOP": the multi-byte form does not access its memory operand. So on hardware, and on
+// any simulator that does not know it, the instruction does nothing, and in VMX non-root operation it causes no VM exit.
+//
+// C and C++ use the inline functions, assembly the macros (`vtsim_magic VTSIM_MAGIC_ROI_BEGIN`). The header is freestanding.
 #ifndef VTSIM_GUEST_MAGIC_H
 #define VTSIM_GUEST_MAGIC_H
 
-#define VTSIM_MAGIC_BASE 0x56540000 /* "VT" */
+#define VTSIM_MAGIC_DISPLACEMENT 0x56540000 /* bits 31:16; the function is in bits 15:0 */
 
-#define VTSIM_MAGIC_ROI_BEGIN 1       /* a region of interest begins */
-#define VTSIM_MAGIC_ROI_END 2         /* and ends */
-#define VTSIM_MAGIC_STATS_RESET 3     /* all statistics become zero */
-#define VTSIM_MAGIC_STATS_DUMP 4      /* writes the statistics file as it stands */
-#define VTSIM_MAGIC_EXIT 5            /* ends the simulation; EDI is the status (0: a clean end) */
-#define VTSIM_MAGIC_MODE_FUNCTIONAL 6 /* switches the execution mode of all cores */
-#define VTSIM_MAGIC_MODE_WARM 7
-#define VTSIM_MAGIC_MODE_TIMING 8
-#define VTSIM_MAGIC_MARK 9            /* marks this moment in traces; RDI is a label of the guest's choice */
+#define VTSIM_MAGIC_ROI_BEGIN 1       /* the region of interest begins */
+#define VTSIM_MAGIC_ROI_END 2         /* the region of interest ends */
+#define VTSIM_MAGIC_STATS_RESET 3     /* every statistic starts again from zero */
+#define VTSIM_MAGIC_STATS_DUMP 4      /* write a report of the statistics so far */
+#define VTSIM_MAGIC_EXIT 5            /* end the simulation; EDI: status */
+#define VTSIM_MAGIC_MODE_FUNCTIONAL 6 /* go on in functional mode */
+#define VTSIM_MAGIC_MODE_WARM 7       /* go on in warm mode */
+#define VTSIM_MAGIC_MODE_TIMING 8     /* go on in timing mode */
+#define VTSIM_MAGIC_MARK 9            /* put a label into the report and the trace; RDI: label */
 
 #ifdef __ASSEMBLER__
 
-.macro VTSIM_MAGIC function
+.macro vtsim_magic function
     .byte 0x0f, 0x1f, 0x80
-    .long VTSIM_MAGIC_BASE + \function
+    .long VTSIM_MAGIC_DISPLACEMENT | \function
 .endm
 
 #else
 
-#ifdef __cplusplus
-extern "C" {
+#define VTSIM_MAGIC_STRING_(text) #text
+#define VTSIM_MAGIC_STRING(text) VTSIM_MAGIC_STRING_(text)
+#define VTSIM_MAGIC_CODE(function) \
+    ".byte 0x0f, 0x1f, 0x80\n\t.long " VTSIM_MAGIC_STRING(VTSIM_MAGIC_DISPLACEMENT) " | " VTSIM_MAGIC_STRING(function)
+
+/* The memory clobber keeps the work of a region inside the region. */
+#define VTSIM_MAGIC_FUNCTION(name, function) \
+    static inline void name(void) { __asm__ volatile(VTSIM_MAGIC_CODE(function) ::: "memory"); }
+
+VTSIM_MAGIC_FUNCTION(vtsim_magic_roi_begin, VTSIM_MAGIC_ROI_BEGIN)
+VTSIM_MAGIC_FUNCTION(vtsim_magic_roi_end, VTSIM_MAGIC_ROI_END)
+VTSIM_MAGIC_FUNCTION(vtsim_magic_stats_reset, VTSIM_MAGIC_STATS_RESET)
+VTSIM_MAGIC_FUNCTION(vtsim_magic_stats_dump, VTSIM_MAGIC_STATS_DUMP)
+VTSIM_MAGIC_FUNCTION(vtsim_magic_mode_functional, VTSIM_MAGIC_MODE_FUNCTIONAL)
+VTSIM_MAGIC_FUNCTION(vtsim_magic_mode_warm, VTSIM_MAGIC_MODE_WARM)
+VTSIM_MAGIC_FUNCTION(vtsim_magic_mode_timing, VTSIM_MAGIC_MODE_TIMING)
+
+/* On hardware this returns: a program that must end puts its own way out behind it. */
+static inline void vtsim_magic_exit(int status) { __asm__ volatile(VTSIM_MAGIC_CODE(VTSIM_MAGIC_EXIT)::"D"(status) : "memory"); }
+
+static inline void vtsim_magic_mark(unsigned long long label) { __asm__ volatile(VTSIM_MAGIC_CODE(VTSIM_MAGIC_MARK)::"D"(label) : "memory"); }
+
 #endif
-
-#define VTSIM_MAGIC(function) __asm__ volatile(".byte 0x0f, 0x1f, 0x80\n\t.long %c0" ::"i"(VTSIM_MAGIC_BASE + (function)) : "memory")
-#define VTSIM_MAGIC_WITH(function, argument) \
-    __asm__ volatile(".byte 0x0f, 0x1f, 0x80\n\t.long %c0" ::"i"(VTSIM_MAGIC_BASE + (function)), "D"((unsigned long)(argument)) : "memory")
-
-static inline void vtsim_roi_begin(void) { VTSIM_MAGIC(VTSIM_MAGIC_ROI_BEGIN); }
-static inline void vtsim_roi_end(void) { VTSIM_MAGIC(VTSIM_MAGIC_ROI_END); }
-static inline void vtsim_stats_reset(void) { VTSIM_MAGIC(VTSIM_MAGIC_STATS_RESET); }
-static inline void vtsim_stats_dump(void) { VTSIM_MAGIC(VTSIM_MAGIC_STATS_DUMP); }
-static inline void vtsim_exit(unsigned status) { VTSIM_MAGIC_WITH(VTSIM_MAGIC_EXIT, status); }
-static inline void vtsim_mode_functional(void) { VTSIM_MAGIC(VTSIM_MAGIC_MODE_FUNCTIONAL); }
-static inline void vtsim_mode_warm(void) { VTSIM_MAGIC(VTSIM_MAGIC_MODE_WARM); }
-static inline void vtsim_mode_timing(void) { VTSIM_MAGIC(VTSIM_MAGIC_MODE_TIMING); }
-static inline void vtsim_mark(unsigned long label) { VTSIM_MAGIC_WITH(VTSIM_MAGIC_MARK, label); }
-
-#ifdef __cplusplus
-}
 #endif
-
-#endif /* __ASSEMBLER__ */
-#endif /* VTSIM_GUEST_MAGIC_H */
