@@ -221,7 +221,7 @@ bool build_nop_or_magic(const Decoded& decoded, Built& op) {
     const auto& memory = decoded.operand(0).mem;
     const bool rax = memory.base == ZYDIS_REGISTER_RAX || memory.base == ZYDIS_REGISTER_EAX;        // EAX: the same bytes in 32-bit code
     if (decoded.is_memory(0) && rax && memory.index == ZYDIS_REGISTER_NONE &&
-        (static_cast<u32>(op.disp) & 0xffff'0000) == VTSIM_MAGIC_BASE) {
+        (static_cast<u32>(op.disp) & 0xffff'0000) == VTSIM_MAGIC_DISPLACEMENT) {
         op.flow = Flow::ends;
         return build_body<magic, Flow::ends>(decoded, op);
     }
