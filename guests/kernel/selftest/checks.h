@@ -11,9 +11,10 @@ public:
     void skip(const char* name, const char* reason);
     u64 passed() const { return passed_; }
     u64 failed() const { return failed_; }
+    u64 skipped() const { return skipped_; }
 
 private:
-    u64 passed_ = 0, failed_ = 0;
+    u64 passed_ = 0, failed_ = 0, skipped_ = 0;
 };
 
 // What a fault said. `vector` is no_fault when the body came to its end.

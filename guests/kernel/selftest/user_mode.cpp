@@ -27,6 +27,8 @@ Caught run_user(u8 vector, const char* entry, u64 argument = 0) {
     }, reinterpret_cast<u64>(&program));
 }
 
+bool intel_processor() { return cpuid(0).ebx == 0x756e6547; }  // "Genu" of "GenuineIntel"
+
 // SDM vol. 3, "Fast System Calls in 64-Bit Mode" and "Performing Fast Calls to System Procedures with SYSENTER".
 void prepare_fast_calls() {
     write_msr(msr_efer, read_msr(msr_efer) | efer_sce);
@@ -56,11 +58,12 @@ void check_user_mode(Checks& checks, Context& context) {
 
     const Caught syscall = run_user(user_return_vector, user_syscall, round_trips);
     checks.check("SYSCALL and SYSRET", syscall.rax == round_trips && syscall.r8 == kernel_code && syscall.cs == (user_code | ring3));
-    if (cpuid_1_edx(11)) {
+    // AMD APM vol. 3, "SYSENTER": #UD in long mode.
+    if (cpuid_1_edx(11) && intel_processor()) {
         const Caught sysenter = run_user(user_return_vector, user_sysenter, round_trips);
         checks.check("SYSENTER and SYSEXIT", sysenter.rax == round_trips && sysenter.r9 == kernel_code && sysenter.cs == (user_code | ring3));
     } else {
-        checks.skip("SYSENTER and SYSEXIT", "not in CPUID");
+        checks.skip("SYSENTER and SYSEXIT", "the processor has none in 64-bit mode");
     }
     write_msr(msr_efer, read_msr(msr_efer) & ~u64{efer_sce});
     checks.check("#UD: SYSCALL with EFER.SCE = 0", run_user(invalid_opcode, user_syscall, 1).vector == invalid_opcode);
