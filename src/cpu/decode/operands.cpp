@@ -25,8 +25,18 @@ unsigned log2_bytes(unsigned bits) {
     return bits <= 8 ? 0U : static_cast<unsigned>(std::bit_width((bits + 7) / 8 - 1));
 }
 
-void fill_memory(const ZydisDecodedOperand& operand, MicroOp& op) {
-    const auto& memory = operand.mem;
+// A SIB byte without a base, which 32-bit addresses with REX.B have in Zydis 4.0 as R13D. SDM vol. 2, table "32-Bit Addressing Forms with the SIB Byte".
+bool lacks_base(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand& operand) {
+    const auto& raw = instruction.raw;
+    return operand.encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM && instruction.address_width != 16 && raw.modrm.mod == 0 && raw.modrm.rm == 4 && raw.sib.base == 5;
+}
+
+void fill_memory(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand& operand, MicroOp& op) {
+    auto memory = operand.mem;
+    if (lacks_base(instruction, operand)) {
+        memory.base = ZYDIS_REGISTER_NONE;
+        memory.disp = {true, instruction.raw.disp.value};
+    }
     op.flags |= MicroOp::has_memory;
     i64 displacement = memory.disp.has_displacement ? memory.disp.value : 0;
     if (memory.base == ZYDIS_REGISTER_RIP || memory.base == ZYDIS_REGISTER_EIP) {
@@ -68,7 +78,7 @@ void fill_operands(const Decoded& decoded, MicroOp& op) {
             case ZYDIS_OPERAND_TYPE_MEMORY:
                 if (!shaped) {
                     if (operand.mem.segment != ZYDIS_REGISTER_NONE) op.shape = static_cast<u8>(op.shape & ~MicroOp::Segment::mask);
-                    fill_memory(operand, op);
+                    fill_memory(instruction, operand, op);
                     if (i == 0) op.flags |= MicroOp::memory_is_destination;
                     shaped = true;
                 }

@@ -322,13 +322,6 @@ struct XchgMemory {
     }
 };
 
-bool build_xchg(const Decoded& decoded, Built& op) {
-    if (op.memory()) return build_sized<XchgMemory, Flow::next>(decoded, op);
-    op.may_leave = false;
-    op.handler = by_width(op.width, []<class T>() -> Handler { return &xchg_register<T>; });
-    return true;
-}
-
 template <class T>
 Next bswap(Core& core, const MicroOp& op) {
     if constexpr (sizeof(T) == 8) core.set_reg<T>(op.dst, __builtin_bswap64(core.reg<T>(op.dst)));
@@ -429,6 +422,13 @@ bool build_mov_any(const Decoded& decoded, Built& op) {
         }
     }
     return build_mov(decoded, op);
+}
+
+bool build_xchg(const Decoded& decoded, Built& op) {
+    if (op.memory()) return build_sized<XchgMemory, Flow::next>(decoded, op);
+    op.may_leave = false;
+    op.handler = by_width(op.width, []<class T>() -> Handler { return &xchg_register<T>; });
+    return true;
 }
 
 bool build_nop(const Decoded& decoded, Built& op) { return build_plain<&nop>(decoded, op); }

@@ -10,15 +10,46 @@ using arch::Event;
 
 constexpr u32 flag_bits = 0x3f, mask_bits = 0x1f80;
 
+constexpr u32 invalid = 1, denormal = 2, zero_divide = 4, underflow = 0x10, underflow_mask = 0x800, flush_to_zero = 0x8000;
+constexpr u32 before_computing = invalid | denormal | zero_divide;
+
+// Lanes of the result that can be tiny: those of instructions that round.
+enum class Tiny : u8 { never, singles, doubles, first_single, first_double };
+
+template <Tiny lanes>
+bool has_denormal(__m128i result) {
+    arch::VectorRegister r{};
+    __builtin_memcpy(&r, &result, sizeof result);
+    const auto single = [&](unsigned i) { return (r.d[i] & 0x7f80'0000) == 0 && (r.d[i] & 0x7f'ffff) != 0; };
+    const auto wide = [&](unsigned i) { return (r.q[i] & 0x7ff0'0000'0000'0000) == 0 && (r.q[i] & 0xf'ffff'ffff'ffff) != 0; };
+    if constexpr (lanes == Tiny::first_single) return single(0);
+    else if constexpr (lanes == Tiny::first_double) return wide(0);
+    else if constexpr (lanes == Tiny::singles) return single(0) || single(1) || single(2) || single(3);
+    else if constexpr (lanes == Tiny::doubles) return wide(0) || wide(1);
+    else return false;
+}
+
+// The exceptions of an instruction as the guest sees them, from those that the host raised with all of them masked. SDM vol. 1, "Response to Multiple SIMD
+// Floating-Point Exceptions": an unmasked one that is found before computing keeps the instruction from computing. Unmasked, underflow is raised for exact results too; PE beside unmasked
+// overflow or underflow stays that of the masked response.
+template <Tiny lanes>
+u32 seen_by_guest(u32 raised, u32 guest, __m128i result) {
+    const u32 unmasked = ~guest >> 7;
+    if ((raised & unmasked & before_computing) != 0) return raised & before_computing;
+    if ((unmasked & underflow) != 0 && has_denormal<lanes>(result)) return raised | underflow;
+    return raised;
+}
+
 // Runs `compute` with the guest's rounding and denormal rules and all exceptions masked. An unmasked exception leaves the destination alone.
-template <class Compute>
+template <Tiny lanes, class Compute>
 arch::Outcome<u128> under_guest_mxcsr(Core& core, Compute compute) {
     const u32 host = _mm_getcsr();
     const u32 guest = core.s.mxcsr;
-    _mm_setcsr((guest & ~flag_bits) | mask_bits);
+    const u32 rules = (guest & underflow_mask) != 0 ? guest : guest & ~flush_to_zero;       // results are flushed where underflow is masked
+    _mm_setcsr((rules & ~flag_bits) | mask_bits);
     const __m128i result = compute();
     __asm__ volatile("" ::"x"(result) : "memory");       // computed before the flags are read
-    const u32 raised = _mm_getcsr() & flag_bits;
+    const u32 raised = seen_by_guest<lanes>(_mm_getcsr() & flag_bits, guest, result);
     _mm_setcsr(host);
     core.s.mxcsr |= raised;
     if ((raised & ~(guest >> 7)) != 0) {
@@ -31,12 +62,12 @@ arch::Outcome<u128> under_guest_mxcsr(Core& core, Compute compute) {
 }
 
 // dst = f(dst, src), src of 16, 8 or 4 bytes in memory.
-template <Binary f, unsigned bytes>
+template <Binary f, unsigned bytes, Tiny lanes>
 Event arithmetic(Core& core, const MicroOp& op) {
     const auto b = second_operand<bytes>(core, op);
     if (!b) return b.event;
     const __m128i x = xmm(core, op.dst), y = vector_of(b.value);
-    const auto result = under_guest_mxcsr(core, [&] { return f(x, y); });
+    const auto result = under_guest_mxcsr<lanes>(core, [&] { return f(x, y); });
     if (!result) return result.event;
     set_xmm(core, op.dst, vector_of(result.value));
     return {};
@@ -109,30 +140,22 @@ Event compare_body(Core& core, const MicroOp& op) {
     const auto b = second_operand<scalar ? (doubles ? 8 : 4) : 16>(core, op);
     if (!b) return b.event;
     const __m128i x = xmm(core, op.dst), y = vector_of(b.value);
-    const auto result = under_guest_mxcsr(core, [&] { return compare<doubles, scalar>(x, y, static_cast<unsigned>(op.imm)); });
+    const auto result = under_guest_mxcsr<Tiny::never>(core, [&] { return compare<doubles, scalar>(x, y, static_cast<unsigned>(op.imm)); });
     if (!result) return result.event;
     set_xmm(core, op.dst, vector_of(result.value));
     return {};
 }
 
-// COMISx, UCOMISx: ZF, PF, CF; the others are cleared.
+// COMISx, UCOMISx: ZF, PF, CF; the others are cleared. COMIS signals on every NaN, UCOMIS on signalling ones.
 template <bool doubles, bool signals>
-[[gnu::noinline]] __m128i ordering(__m128i a, __m128i b) {
-    // Bit 0: less, bit 1: equal. COMIS signals on every NaN, UCOMIS on signalling ones.
-    int less, equal;
-    if constexpr (doubles) {
-        const __m128d x = _mm_castsi128_pd(a), y = _mm_castsi128_pd(b);
-        less = signals ? _mm_comilt_sd(x, y) : _mm_ucomilt_sd(x, y);
-        equal = signals ? _mm_comieq_sd(x, y) : _mm_ucomieq_sd(x, y);
-        const int greater = signals ? _mm_comigt_sd(x, y) : _mm_ucomigt_sd(x, y);
-        return _mm_set_epi32(0, greater, equal, less);
-    } else {
-        const __m128 x = _mm_castsi128_ps(a), y = _mm_castsi128_ps(b);
-        less = signals ? _mm_comilt_ss(x, y) : _mm_ucomilt_ss(x, y);
-        equal = signals ? _mm_comieq_ss(x, y) : _mm_ucomieq_ss(x, y);
-        const int greater = signals ? _mm_comigt_ss(x, y) : _mm_ucomigt_ss(x, y);
-        return _mm_set_epi32(0, greater, equal, less);
-    }
+__m128i ordering(__m128i a, __m128i b) {
+    bool zero, parity, carry;
+    if constexpr (doubles && signals) __asm__ volatile("comisd %4, %3" : "=@ccz"(zero), "=@ccp"(parity), "=@ccc"(carry) : "x"(a), "x"(b));
+    else if constexpr (doubles) __asm__ volatile("ucomisd %4, %3" : "=@ccz"(zero), "=@ccp"(parity), "=@ccc"(carry) : "x"(a), "x"(b));
+    else if constexpr (signals) __asm__ volatile("comiss %4, %3" : "=@ccz"(zero), "=@ccp"(parity), "=@ccc"(carry) : "x"(a), "x"(b));
+    else __asm__ volatile("ucomiss %4, %3" : "=@ccz"(zero), "=@ccp"(parity), "=@ccc"(carry) : "x"(a), "x"(b));
+    namespace flag = arch::rflags;
+    return _mm_cvtsi64_si128(static_cast<i64>((zero ? flag::zf : 0) | (parity ? flag::pf : 0) | (carry ? flag::cf : 0)));
 }
 
 template <bool doubles, bool signals>
@@ -140,15 +163,9 @@ Event comis(Core& core, const MicroOp& op) {
     const auto b = second_operand<doubles ? 8 : 4>(core, op);
     if (!b) return b.event;
     const __m128i x = xmm(core, op.dst), y = vector_of(b.value);
-    const auto ordered = under_guest_mxcsr(core, [&] { return ordering<doubles, signals>(x, y); });
-    if (!ordered) return ordered.event;
-    arch::VectorRegister result{};
-    result.x[0] = ordered.value;
-    const bool less = result.d[0] != 0, equal = result.d[1] != 0, greater = result.d[2] != 0;
-    const bool unordered = !less && !equal && !greater;
-    namespace flag = arch::rflags;
-    const u64 flags = unordered ? flag::zf | flag::pf | flag::cf : less ? flag::cf : equal ? flag::zf : 0;
-    core.s.write_rflags((core.s.rflags & ~flag::status) | flags);
+    const auto flags = under_guest_mxcsr<Tiny::never>(core, [&] { return ordering<doubles, signals>(x, y); });
+    if (!flags) return flags.event;
+    core.s.write_rflags((core.s.rflags & ~arch::rflags::status) | static_cast<u64>(flags.value));
     return {};
 }
 
@@ -158,7 +175,7 @@ Event to_integer(Core& core, const MicroOp& op) {
     const auto b = second_operand<doubles ? 8 : 4>(core, op);
     if (!b) return b.event;
     const __m128i y = vector_of(b.value);
-    const auto result = under_guest_mxcsr(core, [&] {
+    const auto result = under_guest_mxcsr<Tiny::never>(core, [&] {
         i64 value;
         if constexpr (doubles) {
             const __m128d d = _mm_castsi128_pd(y);
@@ -187,7 +204,7 @@ Event from_integer(Core& core, const MicroOp& op) {
         value = core.reg<T>(op.src);
     }
     const __m128i x = xmm(core, op.dst);
-    const auto result = under_guest_mxcsr(core, [&] {
+    const auto result = under_guest_mxcsr<Tiny::never>(core, [&] {
         if constexpr (doubles) return _mm_castpd_si128(sizeof(T) == 8 ? _mm_cvtsi64_sd(_mm_castsi128_pd(x), static_cast<i64>(value)) : _mm_cvtsi32_sd(_mm_castsi128_pd(x), static_cast<i32>(value)));
         else return _mm_castps_si128(sizeof(T) == 8 ? _mm_cvtsi64_ss(_mm_castsi128_ps(x), static_cast<i64>(value)) : _mm_cvtsi32_ss(_mm_castsi128_ps(x), static_cast<i32>(value)));
     });
@@ -205,9 +222,9 @@ bool build_from_integer(const Decoded& decoded, Built& op) {
     return decoded.operand(1).size == 64 ? build_body<from_integer<doubles, u64>, Flow::next>(decoded, op) : build_body<from_integer<doubles, u32>, Flow::next>(decoded, op);
 }
 
-template <Binary f, unsigned bytes>
+template <Binary f, unsigned bytes, Tiny lanes = Tiny::never>
 constexpr Row arith(ZydisMnemonic mnemonic) {
-    return row<arithmetic<f, bytes>, Flow::next, Needs::sse>(mnemonic);
+    return row<arithmetic<f, bytes, lanes>, Flow::next, Needs::sse>(mnemonic);
 }
 template <Body body>
 constexpr Row sse_row(ZydisMnemonic mnemonic) {
@@ -215,16 +232,16 @@ constexpr Row sse_row(ZydisMnemonic mnemonic) {
 }
 
 constexpr Row rows[] = {
-    arith<addps, 16>(ZYDIS_MNEMONIC_ADDPS), arith<addss, 4>(ZYDIS_MNEMONIC_ADDSS), arith<addpd, 16>(ZYDIS_MNEMONIC_ADDPD), arith<addsd, 8>(ZYDIS_MNEMONIC_ADDSD),
-    arith<subps, 16>(ZYDIS_MNEMONIC_SUBPS), arith<subss, 4>(ZYDIS_MNEMONIC_SUBSS), arith<subpd, 16>(ZYDIS_MNEMONIC_SUBPD), arith<subsd, 8>(ZYDIS_MNEMONIC_SUBSD),
-    arith<mulps, 16>(ZYDIS_MNEMONIC_MULPS), arith<mulss, 4>(ZYDIS_MNEMONIC_MULSS), arith<mulpd, 16>(ZYDIS_MNEMONIC_MULPD), arith<mulsd, 8>(ZYDIS_MNEMONIC_MULSD),
-    arith<divps, 16>(ZYDIS_MNEMONIC_DIVPS), arith<divss, 4>(ZYDIS_MNEMONIC_DIVSS), arith<divpd, 16>(ZYDIS_MNEMONIC_DIVPD), arith<divsd, 8>(ZYDIS_MNEMONIC_DIVSD),
+    arith<addps, 16, Tiny::singles>(ZYDIS_MNEMONIC_ADDPS), arith<addss, 4, Tiny::first_single>(ZYDIS_MNEMONIC_ADDSS), arith<addpd, 16, Tiny::doubles>(ZYDIS_MNEMONIC_ADDPD), arith<addsd, 8, Tiny::first_double>(ZYDIS_MNEMONIC_ADDSD),
+    arith<subps, 16, Tiny::singles>(ZYDIS_MNEMONIC_SUBPS), arith<subss, 4, Tiny::first_single>(ZYDIS_MNEMONIC_SUBSS), arith<subpd, 16, Tiny::doubles>(ZYDIS_MNEMONIC_SUBPD), arith<subsd, 8, Tiny::first_double>(ZYDIS_MNEMONIC_SUBSD),
+    arith<mulps, 16, Tiny::singles>(ZYDIS_MNEMONIC_MULPS), arith<mulss, 4, Tiny::first_single>(ZYDIS_MNEMONIC_MULSS), arith<mulpd, 16, Tiny::doubles>(ZYDIS_MNEMONIC_MULPD), arith<mulsd, 8, Tiny::first_double>(ZYDIS_MNEMONIC_MULSD),
+    arith<divps, 16, Tiny::singles>(ZYDIS_MNEMONIC_DIVPS), arith<divss, 4, Tiny::first_single>(ZYDIS_MNEMONIC_DIVSS), arith<divpd, 16, Tiny::doubles>(ZYDIS_MNEMONIC_DIVPD), arith<divsd, 8, Tiny::first_double>(ZYDIS_MNEMONIC_DIVSD),
     arith<minps, 16>(ZYDIS_MNEMONIC_MINPS), arith<minss, 4>(ZYDIS_MNEMONIC_MINSS), arith<minpd, 16>(ZYDIS_MNEMONIC_MINPD), arith<minsd, 8>(ZYDIS_MNEMONIC_MINSD),
     arith<maxps, 16>(ZYDIS_MNEMONIC_MAXPS), arith<maxss, 4>(ZYDIS_MNEMONIC_MAXSS), arith<maxpd, 16>(ZYDIS_MNEMONIC_MAXPD), arith<maxsd, 8>(ZYDIS_MNEMONIC_MAXSD),
     arith<sqrtps, 16>(ZYDIS_MNEMONIC_SQRTPS), arith<sqrtss, 4>(ZYDIS_MNEMONIC_SQRTSS), arith<sqrtpd, 16>(ZYDIS_MNEMONIC_SQRTPD), arith<sqrtsd, 8>(ZYDIS_MNEMONIC_SQRTSD),
     arith<cvtdq2ps, 16>(ZYDIS_MNEMONIC_CVTDQ2PS), arith<cvtps2dq, 16>(ZYDIS_MNEMONIC_CVTPS2DQ), arith<cvttps2dq, 16>(ZYDIS_MNEMONIC_CVTTPS2DQ),
     arith<cvtdq2pd, 8>(ZYDIS_MNEMONIC_CVTDQ2PD), arith<cvtpd2dq, 16>(ZYDIS_MNEMONIC_CVTPD2DQ), arith<cvttpd2dq, 16>(ZYDIS_MNEMONIC_CVTTPD2DQ),
-    arith<cvtps2pd, 8>(ZYDIS_MNEMONIC_CVTPS2PD), arith<cvtpd2ps, 16>(ZYDIS_MNEMONIC_CVTPD2PS), arith<cvtss2sd, 4>(ZYDIS_MNEMONIC_CVTSS2SD), arith<cvtsd2ss, 8>(ZYDIS_MNEMONIC_CVTSD2SS),
+    arith<cvtps2pd, 8>(ZYDIS_MNEMONIC_CVTPS2PD), arith<cvtpd2ps, 16, Tiny::singles>(ZYDIS_MNEMONIC_CVTPD2PS), arith<cvtss2sd, 4>(ZYDIS_MNEMONIC_CVTSS2SD), arith<cvtsd2ss, 8, Tiny::first_single>(ZYDIS_MNEMONIC_CVTSD2SS),
     sse_row<compare_body<false, false>>(ZYDIS_MNEMONIC_CMPPS), sse_row<compare_body<false, true>>(ZYDIS_MNEMONIC_CMPSS), sse_row<compare_body<true, false>>(ZYDIS_MNEMONIC_CMPPD),
     sse_row<comis<false, true>>(ZYDIS_MNEMONIC_COMISS), sse_row<comis<true, true>>(ZYDIS_MNEMONIC_COMISD),
     sse_row<comis<false, false>>(ZYDIS_MNEMONIC_UCOMISS), sse_row<comis<true, false>>(ZYDIS_MNEMONIC_UCOMISD),

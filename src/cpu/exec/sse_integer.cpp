@@ -76,6 +76,11 @@ Event pextrw(Core& core, const MicroOp& op) {
     return {};
 }
 
+// The form that stores to memory is SSE4.1's, as all of map 0F3A.
+bool build_pextrw(const Decoded& decoded, Built& op) {
+    return decoded.instruction.opcode_map == ZYDIS_OPCODE_MAP_0F && build_body<pextrw, Flow::next>(decoded, op);
+}
+
 Event pinsrw(Core& core, const MicroOp& op) {
     u16 value;
     if (op.memory()) {
@@ -122,7 +127,7 @@ constexpr Row rows[] = {
     sse_row<shift_bytes<true>>(ZYDIS_MNEMONIC_PSLLDQ), sse_row<shift_bytes<false>>(ZYDIS_MNEMONIC_PSRLDQ),
     sse_row<shuffle<Shuffle::doublewords>>(ZYDIS_MNEMONIC_PSHUFD), sse_row<shuffle<Shuffle::low_words>>(ZYDIS_MNEMONIC_PSHUFLW),
     sse_row<shuffle<Shuffle::high_words>>(ZYDIS_MNEMONIC_PSHUFHW),
-    sse_row<pextrw>(ZYDIS_MNEMONIC_PEXTRW), sse_row<pinsrw>(ZYDIS_MNEMONIC_PINSRW), sse_row<pmovmskb>(ZYDIS_MNEMONIC_PMOVMSKB),
+    {ZYDIS_MNEMONIC_PEXTRW, &build_pextrw, Flow::next, Needs::sse}, sse_row<pinsrw>(ZYDIS_MNEMONIC_PINSRW), sse_row<pmovmskb>(ZYDIS_MNEMONIC_PMOVMSKB),
 };
 
 }  // namespace

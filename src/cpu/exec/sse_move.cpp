@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Moves of SSE and SSE2, shuffles of floating-point lanes, MXCSR.
+#include <algorithm>
+
 #include "cpu/exec/sse.h"
 
 namespace vtsim::cpu::exec {
@@ -104,6 +106,25 @@ struct StoreNonTemporal {
     static Event run(Core& core, const MicroOp& op) { return core.write<T>(op, core.reg<T>(op.src)); }
 };
 
+// Bytes whose mask has its top bit set go to DS:rDI (or another segment). SDM vol. 2, "MASKMOVDQU". A mask of zeros may fault or not; here it does.
+Event maskmovdqu(Core& core, const MicroOp& op) {
+    const auto linear = core.linear(op, 16, true);
+    if (!linear) return linear.event;
+    if (const auto event = core.probe_write(linear.value, 16)) return event;
+    const auto &data = core.s.vector[op.dst], &mask = core.s.vector[op.src];
+    for (unsigned i = 0; i < 16; ++i)
+        if (mask.b[i] >> 7 != 0)
+            if (const auto event = core.write_linear<u8>(linear.value + i, data.b[i])) return event;
+    return {};
+}
+
+bool build_maskmovdqu(const Decoded& decoded, Built& op) {
+    const auto segment = std::ranges::find_if(std::span{decoded.operands, decoded.instruction.operand_count}, [](const auto& operand) { return operand.type == ZYDIS_OPERAND_TYPE_MEMORY; })->mem.segment;
+    op.shape = static_cast<u8>((op.shape & ~MicroOp::Segment::mask) | MicroOp::Segment::set(0, static_cast<u64>(ZydisRegisterGetId(segment))));
+    op.base = arch::rdi;
+    return build_body<maskmovdqu, Flow::next>(decoded, op);
+}
+
 Event shufps(Core& core, const MicroOp& op) {
     const auto b = second_operand<16>(core, op);
     if (!b) return b.event;
@@ -157,7 +178,7 @@ constexpr Row rows[] = {
     sse_row<move_half<0>>(ZYDIS_MNEMONIC_MOVLPS), sse_row<move_half<0>>(ZYDIS_MNEMONIC_MOVLPD), sse_row<move_half<1>>(ZYDIS_MNEMONIC_MOVHPS), sse_row<move_half<1>>(ZYDIS_MNEMONIC_MOVHPD),
     sse_row<movhlps>(ZYDIS_MNEMONIC_MOVHLPS), sse_row<movlhps>(ZYDIS_MNEMONIC_MOVLHPS),
     {ZYDIS_MNEMONIC_MOVD, &build_movd_movq, Flow::next, Needs::sse}, {ZYDIS_MNEMONIC_MOVQ, &build_movd_movq, Flow::next, Needs::sse},
-    {ZYDIS_MNEMONIC_MOVNTI, &build_movnti},
+    {ZYDIS_MNEMONIC_MOVNTI, &build_movnti}, {ZYDIS_MNEMONIC_MASKMOVDQU, &build_maskmovdqu, Flow::next, Needs::sse},
     sse_row<shufps>(ZYDIS_MNEMONIC_SHUFPS), sse_row<shufpd>(ZYDIS_MNEMONIC_SHUFPD), sse_row<movmskps>(ZYDIS_MNEMONIC_MOVMSKPS), sse_row<movmskpd>(ZYDIS_MNEMONIC_MOVMSKPD),
     sse_row<ldmxcsr>(ZYDIS_MNEMONIC_LDMXCSR), sse_row<stmxcsr>(ZYDIS_MNEMONIC_STMXCSR),
 };

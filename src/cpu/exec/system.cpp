@@ -132,12 +132,20 @@ Event clflushopt(Core& core, const MicroOp& op) {
     return clflush(core, op);
 }
 
+// F3 90 with REX.B is XCHG R8, rAX, as 90 with REX.B is.
+bool build_pause(const Decoded& decoded, Built& op) {
+    if (decoded.instruction.raw.rex.B == 0) return build_body<pause, Flow::next>(decoded, op);
+    op.dst = arch::rax;
+    op.src = arch::r8;
+    return build_xchg(decoded, op);
+}
+
 // ---- rows -------------------------------------------------------------------------------------------------------------------
 
 // RSM outside system-management mode and GETSEC without CR4.SMXE are undefined, also in VMX non-root operation.
 constexpr Row rows[] = {
     row<hlt, Flow::ends>(ZYDIS_MNEMONIC_HLT),
-    row<pause>(ZYDIS_MNEMONIC_PAUSE),
+    {ZYDIS_MNEMONIC_PAUSE, &build_pause},
     row<monitor>(ZYDIS_MNEMONIC_MONITOR),
     row<mwait>(ZYDIS_MNEMONIC_MWAIT),
     row<invlpg, Flow::ends>(ZYDIS_MNEMONIC_INVLPG),

@@ -134,7 +134,7 @@ Event on_registers(Core& core, const MicroOp& op) {
     const u64 flags = core.s.read_rflags();
     const u32 low = vtsim_x87_execute(&area, Form::get(op.imm), static_cast<u32>(flags & 0xff), nullptr);
     core.s.x87 = after(core, op, area);
-    // An unmasked invalid operand leaves the flags as they were.
+    // SDM vol. 2, "FCOMI": an unmasked invalid operand leaves the flags as they were.
     if ((area.status & ~core.s.x87.control & invalid) == 0) commit_flags<writes_flags>(core, flags, low);
     return {};
 }
@@ -151,10 +151,10 @@ Event with_memory(Core& core, const MicroOp& op) {
     fill_area(core.s.x87, area);
     vtsim_x87_execute(&area, Form::get(op.imm), 0, operand);
     if constexpr (direction == Operand::destination) {
-        // Unmasked, these exceptions leave memory and the stack alone.
+        // Unmasked, these exceptions leave memory and the stack alone. Page faults come before them.
         const bool stored = (area.status & ~core.s.x87.control & (invalid | overflow | underflow)) == 0;
-        if (stored)
-            if (const auto event = core.write_bytes(linear.value, operand, op.aux, core.access(arch::AccessKind::store))) return event;
+        const auto event = stored ? core.write_bytes(linear.value, operand, op.aux, core.access(arch::AccessKind::store)) : core.probe_write(linear.value, op.aux);
+        if (event) return event;
     }
     auto x87 = after(core, op, area);
     x87.data_pointer = core.effective_address(op);

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "differential/compare.h"
+
+#include <fmt/format.h>
+
+#include "arch/registers.h"
+
+namespace vtsim::differential {
+namespace {
+
+constexpr const char* gpr_names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"};
+constexpr int page_fault = 14;
+
+class Differences {
+public:
+    void check(const std::string& name, u64 native, u64 simulated) {
+        if (native != simulated) lines.push_back(fmt::format("{}: host {:#x}, vtsim {:#x}", name, native, simulated));
+    }
+    void check_bytes(const std::string& name, const u8* native, const u8* simulated, std::size_t bytes) {
+        if (std::memcmp(native, simulated, bytes) != 0) lines.push_back(fmt::format("{}: host {}, vtsim {}", name, hex(native, bytes), hex(simulated, bytes)));
+    }
+    std::vector<std::string> lines;
+
+private:
+    static std::string hex(const u8* bytes, std::size_t count) {
+        std::string text;
+        for (std::size_t i = count; i-- > 0;) text += fmt::format("{:02x}", bytes[i]);
+        return text;
+    }
+};
+
+// Flags that are undefined where execution ended.
+u64 undefined_at(const Case& c, const Outcome& native) {
+    if (native.vector == no_vector) return c.undefined_after;
+    for (const auto& instruction : c.instructions)
+        if (code_page + instruction.offset == native.registers.rip) return instruction.undefined_before;
+    return 0;
+}
+
+void compare_registers(Differences& d, const Case& c, const Outcome& native, const Outcome& simulated) {
+    const auto &n = native.registers, &s = simulated.registers;
+    const bool undefined_register = c.zero_source_undefined && (n.rflags & arch::rflags::zf) != 0;
+    for (unsigned i = 0; i < 16 && !undefined_register; ++i) d.check(gpr_names[i], n.gpr[i], s.gpr[i]);
+    // SDM vol. 2, "FCOMI", leaves the flags alone when an invalid operand is unmasked; AMD's processors set them.
+    const bool unmasked_comparison = c.compares_to_flags && (n.fx.status & ~n.fx.control & 1) != 0;
+    const u64 mask = (arch::rflags::status | arch::rflags::df) & ~(unmasked_comparison ? arch::rflags::status : undefined_at(c, native));
+    d.check("rflags", n.rflags & mask, s.rflags & mask);
+    d.check("rip", n.rip, s.rip);
+    d.check("fcw", n.fx.control, s.fx.control);
+    d.check("fsw", n.fx.status, s.fx.status);
+    d.check("x87 tags", n.fx.tags, s.fx.tags);
+    // Whether a result that overflows or underflows unmasked is inexact too is not computed (exec/sse_float.cpp).
+    const u32 inexact = (n.fx.mxcsr & ~(n.fx.mxcsr >> 7) & 0x18) != 0 ? 0x20 : 0;
+    d.check("mxcsr", n.fx.mxcsr & ~inexact, s.fx.mxcsr & ~inexact);
+    for (unsigned i = 0; i < 8; ++i) d.check_bytes(fmt::format("st{}", i), n.fx.st[i], s.fx.st[i], 10);
+    for (unsigned i = 0; i < 16; ++i) d.check_bytes(fmt::format("xmm{}", i), n.fx.xmm[i], s.fx.xmm[i], 16);
+}
+
+void compare_faults(Differences& d, const Outcome& native, const Outcome& simulated) {
+    d.check("vector", static_cast<u64>(static_cast<i64>(native.vector)), static_cast<u64>(static_cast<i64>(simulated.vector)));
+    if (native.vector != page_fault || simulated.vector != page_fault) return;
+    d.check("cr2", native.cr2, simulated.cr2);
+    // Outside the data area the two have different things mapped for the supervisor.
+    const u64 mask = native.cr2 - data_start < data_bytes ? 0x17 : 0x16;
+    d.check("error code", native.error_code & mask, simulated.error_code & mask);
+}
+
+void compare_memory(Differences& d, const Data& native, const Data& simulated) {
+    if (std::memcmp(native.data(), simulated.data(), writable_bytes) == 0) return;
+    for (std::size_t at = 0; at < writable_bytes; at += 8) d.check_bytes(fmt::format("[{:#x}]", data_start + at), native.data() + at, simulated.data() + at, 8);
+}
+
+}  // namespace
+
+std::vector<std::string> differences(const Case& c, const Outcome& native, const Outcome& simulated, const Data& native_data, const Data& simulated_data) {
+    Differences d;
+    // LDMXCSR has set MXCSR.MM of AMD's processors: misaligned SSE mode, which Intel's do not have.
+    if ((native.registers.fx.mxcsr & 0x2'0000) != 0) return {};
+    compare_faults(d, native, simulated);
+    compare_registers(d, c, native, simulated);
+    compare_memory(d, native_data, simulated_data);
+    return d.lines;
+}
+
+std::string describe(const Case& c) {
+    ZydisFormatter formatter;
+    ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
+    std::string text;
+    for (std::size_t at = 0; at < c.code.size();) {
+        ZydisDecodedInstruction instruction;
+        ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder(), c.code.data() + at, c.code.size() - at, &instruction, operands))) break;
+        char line[128];
+        ZydisFormatterFormatInstruction(&formatter, &instruction, operands, instruction.operand_count_visible, line, sizeof line, code_page + at, nullptr);
+        std::string bytes;
+        for (std::size_t i = 0; i < instruction.length; ++i) bytes += fmt::format("{:02x}", c.code[at + i]);
+        text += fmt::format("  {:#x}  {:30}  {}\n", code_page + at, bytes, line);
+        at += instruction.length;
+    }
+    const auto& r = c.start;
+    for (unsigned i = 0; i < 16; ++i) text += fmt::format("{}{}={:#x}", i % 4 == 0 ? "  " : " ", gpr_names[i], r.gpr[i]) + (i % 4 == 3 ? "\n" : "");
+    text += fmt::format("  rflags={:#x} mxcsr={:#x} fcw={:#x} fsw={:#x} tags={:#x}\n", r.rflags, r.fx.mxcsr, r.fx.control, r.fx.status, r.fx.tags);
+    return text;
+}
+
+}  // namespace vtsim::differential

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "differential/encodings.h"
+
+namespace vtsim::differential {
+namespace {
+
+using Map = Encoding::Map;
+constexpr bool is_vex(Map map) { return map == Map::vex_f38 || map == Map::vex_f3a; }
+
+unsigned assemble(const Encoding& e, u8* bytes) {
+    u8* at = bytes;
+    if (is_vex(e.map)) {
+        const unsigned pp = e.prefix == 0x66 ? 1 : e.prefix == 0xf3 ? 2 : e.prefix == 0xf2 ? 3 : 0;
+        *at++ = 0xc4;
+        *at++ = static_cast<u8>(0xe0 | (e.map == Map::vex_f38 ? 2 : 3));
+        *at++ = static_cast<u8>((e.wide ? 0x80 : 0) | 0x78 | pp);
+    } else {
+        if (e.prefix != 0) *at++ = e.prefix;
+        if (e.wide) *at++ = 0x48;
+        if (e.map != Map::one_byte) *at++ = 0x0f;
+        if (e.map == Map::f38) *at++ = 0x38;
+        if (e.map == Map::f3a) *at++ = 0x3a;
+    }
+    *at++ = e.opcode;
+    *at++ = e.modrm;
+    for (int i = 0; i < 12; ++i) *at++ = 0;
+    return static_cast<unsigned>(at - bytes);
+}
+
+// Whether the encoding belongs to the table; tells whether it has a ModRM byte.
+bool decode(Encoding& e, ZydisMnemonic& mnemonic) {
+    u8 bytes[24];
+    const unsigned length = assemble(e, bytes);
+    ZydisDecodedInstruction instruction;
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder(), nullptr, bytes, length, &instruction))) return false;
+    // A prefix byte as "opcode" leads to another encoding; the encoding's own opcode must be the one that was decoded.
+    if (instruction.opcode != e.opcode || find_mnemonic(instruction.mnemonic) == nullptr) return false;
+    mnemonic = instruction.mnemonic;
+    e.has_modrm = (instruction.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0;
+    return true;
+}
+
+void enumerate(Encodings& all, Encoding e) {
+    ZydisMnemonic mnemonic;
+    e.modrm = 0;
+    if (decode(e, mnemonic) && !e.has_modrm) {
+        all[mnemonic].push_back(e);
+        return;
+    }
+    for (unsigned modrm = 0; modrm < 256; ++modrm) {
+        if (modrm >= 0xc0 || (modrm & 0xc7) == 0) {
+            e.modrm = static_cast<u8>(modrm);
+            if (decode(e, mnemonic)) all[mnemonic].push_back(e);
+        }
+    }
+}
+
+bool is_prefix(Map map, unsigned opcode) {
+    if (map != Map::one_byte) return map == Map::two_bytes && (opcode == 0x38 || opcode == 0x3a);
+    switch (opcode) {
+        case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x66: case 0x67: case 0xf0: case 0xf2: case 0xf3: case 0x0f: case 0xc4: case 0xc5: case 0x62: return true;
+        default: return opcode >= 0x40 && opcode < 0x50;
+    }
+}
+
+Encodings enumerate_all() {
+    Encodings all;
+    for (const auto map : {Map::one_byte, Map::two_bytes, Map::f38, Map::f3a, Map::vex_f38, Map::vex_f3a})
+        for (const unsigned prefix : {0U, 0x66U, 0xf2U, 0xf3U})
+            for (unsigned opcode = 0; opcode < 256; ++opcode)
+                for (const bool wide : {false, true})
+                    if (!is_prefix(map, opcode)) enumerate(all, {map, static_cast<u8>(prefix), static_cast<u8>(opcode), 0, false, wide});
+    return all;
+}
+
+}  // namespace
+
+const ZydisDecoder& decoder() {
+    static const ZydisDecoder instance = [] {
+        ZydisDecoder made;
+        ZydisDecoderInit(&made, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+        ZydisDecoderEnableMode(&made, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+        return made;
+    }();
+    return instance;
+}
+
+const Encodings& encodings() {
+    static const Encodings instance = enumerate_all();
+    return instance;
+}
+
+}  // namespace vtsim::differential

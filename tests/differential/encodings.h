@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "differential/mnemonics.h"
+
+namespace vtsim::differential {
+
+// How an opcode is reached. Of the operands it fixes what decides about the instruction: ModRM.reg, the kind of ModRM.rm and, between registers, its number.
+struct Encoding {
+    enum class Map : u8 { one_byte, two_bytes, f38, f3a, vex_f38, vex_f3a } map;
+    u8 prefix;                         // 0, 66H, F2H or F3H; VEX.pp
+    u8 opcode;
+    u8 modrm;
+    bool has_modrm, wide;              // REX.W, VEX.W
+};
+
+// All the encodings of every instruction in the table, as Zydis decodes them.
+using Encodings = std::map<ZydisMnemonic, std::vector<Encoding>>;
+[[nodiscard]] const Encodings& encodings();
+
+[[nodiscard]] const ZydisDecoder& decoder();
+
+}  // namespace vtsim::differential

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "differential/encodings.h"
+#include "differential/random.h"
+
+namespace vtsim::differential {
+
+struct Choice {
+    unsigned longest = 1;                            // instructions in a case
+    std::optional<ZydisMnemonic> only;
+    bool integer = true, string = true, sse = true, x87 = true;
+};
+
+// A few instructions and the state they start from. Memory operands lie in the data area for the most part.
+struct Case {
+    std::vector<u8> code;
+    Registers start;
+    struct Instruction {
+        u64 offset;                                  // in the code
+        ZydisMnemonic mnemonic;
+        u64 undefined_before;                        // flags that are undefined when it starts
+    };
+    std::vector<Instruction> instructions;
+    u64 undefined_after = 0;
+    bool zero_source_undefined = false;              // BSF, BSR: the destination is undefined for a zero
+    bool compares_to_flags = false;                  // FCOMI and its relatives
+};
+
+class Generator {
+public:
+    Generator(u64 seed, const Choice& choice);
+    Case make(Data& data);                           // changes parts of the data
+    [[nodiscard]] const std::vector<ZydisMnemonic>& chosen() const { return mnemonics_; }
+
+private:
+    struct Draft;                                    // an instruction that is being made
+    void append(Case& c, Data& data);
+    bool draft(Draft& d);
+    bool acceptable(const Draft& d) const;
+    bool place_operands(Draft& d, Data& data);
+    bool place_memory(Draft& d, const ZydisDecodedOperand& operand, Data& data);
+    u64 target(unsigned bytes);
+    u64 claim(unsigned number, u64 value);
+    void claim_special(const Draft& d);
+    void account_flags(Case& c, const Draft& d);
+    void start_state(Case& c);
+
+    Random random_;
+    Choice choice_;
+    std::vector<ZydisMnemonic> mnemonics_;
+    std::array<u64, 16> gpr_{};
+    u32 claimed_ = 0, written_ = 0;                  // registers whose start value is fixed; that an instruction has changed
+    u64 undefined_ = 0;
+    std::optional<u64> branch_;                      // where the displacement of a branch over the next instruction goes
+    unsigned branch_bytes_ = 0;
+};
+
+}  // namespace vtsim::differential

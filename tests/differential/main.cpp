@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random user-mode instructions on the host's processor and on vtsim's: registers, flags, memory and exceptions must be the same.
+// Usage: differential [--cases N] [--seed S] [--length L] [--only MNEMONIC] [--classes integer,string,sse,x87] [--mode functional|warm|timing] [--mismatches M]
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <map>
+#include <stdexcept>
+#include <string>
+
+#include "differential/compare.h"
+#include "differential/native.h"
+#include "differential/simulated.h"
+
+namespace {
+
+using namespace vtsim;
+using namespace vtsim::differential;
+
+struct Options {
+    u64 cases = 50'000, seed = 1, mismatches = 10;
+    Choice choice;
+    cpu::Mode mode = cpu::Mode::functional;
+};
+
+ZydisMnemonic mnemonic_of(const std::string& name) {
+    for (const auto& row : mnemonics())
+        if (name == ZydisMnemonicGetString(row.mnemonic)) return row.mnemonic;
+    throw std::runtime_error(fmt::format("--only {}: no such instruction in the table", name));
+}
+
+cpu::Mode mode_of(const std::string& name) {
+    if (name == "functional") return cpu::Mode::functional;
+    if (name == "warm") return cpu::Mode::warm;
+    if (name == "timing") return cpu::Mode::timing;
+    throw std::runtime_error(fmt::format("--mode {}: functional, warm or timing", name));
+}
+
+void choose_classes(Choice& choice, const std::string& names) {
+    const auto has = [&](const char* name) { return names.find(name) != std::string::npos; };
+    choice.integer = has("integer"), choice.string = has("string"), choice.sse = has("sse"), choice.x87 = has("x87");
+}
+
+Options parse(int count, char** arguments) {
+    Options options;
+    for (int i = 1; i < count; i += 2) {
+        const std::string name = arguments[i];
+        if (i + 1 == count) throw std::runtime_error(name + " needs a value");
+        const std::string value = arguments[i + 1];
+        if (name == "--cases") options.cases = std::stoull(value);
+        else if (name == "--seed") options.seed = std::stoull(value);
+        else if (name == "--length") options.choice.longest = static_cast<unsigned>(std::stoul(value));
+        else if (name == "--mismatches") options.mismatches = std::stoull(value);
+        else if (name == "--only") options.choice.only = mnemonic_of(value);
+        else if (name == "--classes") choose_classes(options.choice, value);
+        else if (name == "--mode") options.mode = mode_of(value);
+        else throw std::runtime_error("unknown option " + name);
+    }
+    return options;
+}
+
+// The host must have the instructions: those that vtsim's Broadwell has beyond x86-64.
+bool host_suffices() { return __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("sse4.2"); }
+
+struct Tally {
+    std::map<ZydisMnemonic, u64> executed;
+    u64 faults = 0, mismatches = 0;
+};
+
+void run_case(Generator& generator, NativeProcessor& native, SimulatedProcessor& simulated, u64 number, Tally& tally) {
+    const Case c = generator.make(native.data());
+    simulated.data() = native.data();
+    const Outcome expected = native.run(c.code, c.start);
+    const Outcome actual = simulated.run(c.code, c.start);
+    for (const auto& instruction : c.instructions) ++tally.executed[instruction.mnemonic];
+    if (expected.vector != no_vector) ++tally.faults;
+    const auto lines = differences(c, expected, actual, native.data(), simulated.data());
+    if (lines.empty()) return;
+    ++tally.mismatches;
+    fmt::print("case {}\n{}", number, describe(c));
+    for (const auto& line : lines) fmt::print("    {}\n", line);
+}
+
+int run(const Options& options) {
+    if (!host_suffices()) {
+        fmt::print("skipped: the host lacks BMI or SSE4.2\n");
+        return 0;
+    }
+    NativeProcessor native;
+    SimulatedProcessor simulated{options.mode};
+    Generator generator{options.seed, options.choice};
+    Random{options.seed}.data(native.data().data(), writable_bytes);
+    Tally tally;
+    u64 number = 0;
+    for (; number < options.cases && tally.mismatches < options.mismatches; ++number) run_case(generator, native, simulated, number, tally);
+    const auto never = std::ranges::count_if(generator.chosen(), [&](ZydisMnemonic mnemonic) { return tally.executed[mnemonic] == 0; });
+    fmt::print("{} cases, {} of them with an exception; {} instructions, {} of them never executed; {} mismatches\n", number, tally.faults, generator.chosen().size(), never, tally.mismatches);
+    for (const auto& line : simulated.log()) fmt::print("{}\n", line);
+    return tally.mismatches == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) try {
+    return run(parse(count, arguments));
+} catch (const std::exception& error) {
+    std::fprintf(stderr, "differential: %s\n", error.what());
+    return 2;
+}

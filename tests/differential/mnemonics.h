@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <Zydis/Zydis.h>
+
+#include <span>
+
+#include "base/types.h"
+
+namespace vtsim::differential {
+
+enum class Class : u8 { integer, string, sse, x87 };
+
+// What the test knows of an instruction beside its encodings.
+struct Mnemonic {
+    ZydisMnemonic mnemonic;
+    Class kind;
+    u64 undefined;                     // flags the manual leaves undefined, whatever the operands
+};
+
+// Every instruction that user code may execute without leaving it, but for those whose results differ between processors by design (CPUID, RDTSC, RCPPS, ...).
+[[nodiscard]] std::span<const Mnemonic> mnemonics();
+[[nodiscard]] const Mnemonic* find_mnemonic(ZydisMnemonic mnemonic);
+
+// Flags that this instruction leaves undefined. `cl` is the value of CL before it, when that is known; else the answer covers every one.
+[[nodiscard]] u64 undefined_flags(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands, const u8* cl);
+
+}  // namespace vtsim::differential

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "differential/native.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include <cstddef>
+#include <stdexcept>
+#include <vector>
+
+namespace vtsim::differential {
+namespace {
+
+// What the assembly below shares with C++. Offsets are written out there.
+struct Context {
+    u64 gpr[16];
+    u64 rflags;                   // 128
+    u64 target;                   // 136
+    u64 host_rsp;                 // 144
+    u64 host_mxcsr;               // 152
+    alignas(16) cpu::exec::FxsaveArea fx;      // 160
+};
+static_assert(offsetof(Context, rflags) == 128 && offsetof(Context, target) == 136 && offsetof(Context, host_rsp) == 144 && offsetof(Context, fx) == 160);
+
+}  // namespace
+}  // namespace vtsim::differential
+
+extern "C" {
+vtsim::differential::Context vtsim_native;
+void vtsim_native_enter();
+void vtsim_native_exit();         // the code jumps here at its end
+void vtsim_native_return();       // the signal handler comes back here
+}
+
+// The registers of Context follow the processor's numbering: RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15.
+__asm__(R"(
+    .pushsection .text
+    .globl vtsim_native_enter, vtsim_native_exit, vtsim_native_return
+vtsim_native_enter:
+    push %rbx
+    push %rbp
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    mov %rsp, vtsim_native+144(%rip)
+    stmxcsr vtsim_native+152(%rip)
+    fxrstor vtsim_native+160(%rip)
+    push vtsim_native+128(%rip)
+    popfq
+    mov vtsim_native+0(%rip), %rax
+    mov vtsim_native+8(%rip), %rcx
+    mov vtsim_native+16(%rip), %rdx
+    mov vtsim_native+24(%rip), %rbx
+    mov vtsim_native+32(%rip), %rsp
+    mov vtsim_native+40(%rip), %rbp
+    mov vtsim_native+48(%rip), %rsi
+    mov vtsim_native+56(%rip), %rdi
+    mov vtsim_native+64(%rip), %r8
+    mov vtsim_native+72(%rip), %r9
+    mov vtsim_native+80(%rip), %r10
+    mov vtsim_native+88(%rip), %r11
+    mov vtsim_native+96(%rip), %r12
+    mov vtsim_native+104(%rip), %r13
+    mov vtsim_native+112(%rip), %r14
+    mov vtsim_native+120(%rip), %r15
+    jmp *vtsim_native+136(%rip)
+vtsim_native_exit:
+    mov %rax, vtsim_native+0(%rip)
+    mov %rcx, vtsim_native+8(%rip)
+    mov %rdx, vtsim_native+16(%rip)
+    mov %rbx, vtsim_native+24(%rip)
+    mov %rsp, vtsim_native+32(%rip)
+    mov %rbp, vtsim_native+40(%rip)
+    mov %rsi, vtsim_native+48(%rip)
+    mov %rdi, vtsim_native+56(%rip)
+    mov %r8, vtsim_native+64(%rip)
+    mov %r9, vtsim_native+72(%rip)
+    mov %r10, vtsim_native+80(%rip)
+    mov %r11, vtsim_native+88(%rip)
+    mov %r12, vtsim_native+96(%rip)
+    mov %r13, vtsim_native+104(%rip)
+    mov %r14, vtsim_native+112(%rip)
+    mov %r15, vtsim_native+120(%rip)
+    mov vtsim_native+144(%rip), %rsp
+    pushfq
+    pop vtsim_native+128(%rip)
+    fxsave vtsim_native+160(%rip)
+vtsim_native_return:
+    cld
+    fninit
+    ldmxcsr vtsim_native+152(%rip)
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbp
+    pop %rbx
+    ret
+    .popsection
+)");
+
+namespace vtsim::differential {
+namespace {
+
+struct Signal {
+    int vector = no_vector;
+    u64 error_code = 0, cr2 = 0, rip = 0;
+} caught;
+
+constexpr int gpr_of_context[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+
+void on_signal(int, siginfo_t*, void* raw) {
+    auto& context = *static_cast<ucontext_t*>(raw);
+    auto& registers = context.uc_mcontext.gregs;
+    const auto rip = static_cast<u64>(registers[REG_RIP]);
+    if (rip >= code_page + page || rip < code_page) {
+        signal(SIGSEGV, SIG_DFL);                        // not the code under test: a defect of the runner
+        return;
+    }
+    for (unsigned i = 0; i < 16; ++i) vtsim_native.gpr[i] = static_cast<u64>(registers[gpr_of_context[i]]);
+    vtsim_native.rflags = static_cast<u64>(registers[REG_EFL]);
+    std::memcpy(&vtsim_native.fx, context.uc_mcontext.fpregs, sizeof vtsim_native.fx);
+    caught = {static_cast<int>(registers[REG_TRAPNO]), static_cast<u64>(registers[REG_ERR]), static_cast<u64>(registers[REG_CR2]), rip};
+    registers[REG_RIP] = static_cast<greg_t>(reinterpret_cast<u64>(&vtsim_native_return));
+    registers[REG_RSP] = static_cast<greg_t>(vtsim_native.host_rsp);
+    registers[REG_EFL] = 2;
+    // The state that sigreturn loads must not have an exception pending.
+    auto* fx = reinterpret_cast<cpu::exec::FxsaveArea*>(context.uc_mcontext.fpregs);
+    fx->status = 0;
+    fx->control = 0x37f;
+    fx->mxcsr = 0x1f80;
+}
+
+void map(u64 address, u64 bytes, int protection) {
+    void* at = mmap(reinterpret_cast<void*>(address), bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE, -1, 0);
+    if (at != reinterpret_cast<void*>(address)) throw std::runtime_error("the differential test needs linear addresses from 0x1200000 on for itself");
+}
+
+std::vector<u8>& signal_stack() {
+    static std::vector<u8> stack(256 * KiB);
+    return stack;
+}
+
+}  // namespace
+
+NativeProcessor::NativeProcessor() {
+    map(code_page, page, PROT_READ | PROT_WRITE | PROT_EXEC);
+    map(data_start, data_bytes, PROT_READ | PROT_WRITE);
+    if (mprotect(reinterpret_cast<void*>(data_start + writable_bytes), page, PROT_READ) != 0) throw std::runtime_error("mprotect fails");
+    stack_t stack{};
+    stack.ss_sp = signal_stack().data();
+    stack.ss_size = signal_stack().size();
+    if (sigaltstack(&stack, nullptr) != 0) throw std::runtime_error("sigaltstack fails");
+    struct sigaction action{};
+    action.sa_sigaction = &on_signal;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) sigaction(number, &action, nullptr);
+}
+
+NativeProcessor::~NativeProcessor() {
+    for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) signal(number, SIG_DFL);
+    munmap(reinterpret_cast<void*>(code_page), page);
+    munmap(reinterpret_cast<void*>(data_start), data_bytes);
+}
+
+void NativeProcessor::fill_read_only(const u8* bytes) {
+    auto* const at = reinterpret_cast<void*>(data_start + writable_bytes);
+    mprotect(at, page, PROT_READ | PROT_WRITE);
+    std::memcpy(at, bytes, page);
+    mprotect(at, page, PROT_READ);
+}
+
+Outcome NativeProcessor::run(std::span<const u8> code, const Registers& start) {
+    auto* const at = reinterpret_cast<u8*>(code_page);
+    std::memcpy(at, code.data(), code.size());
+    constexpr u8 jump[6] = {0xff, 0x25, 0, 0, 0, 0};     // JMP [RIP+0]
+    const u64 target = reinterpret_cast<u64>(&vtsim_native_exit);
+    std::memcpy(at + code.size(), jump, sizeof jump);
+    std::memcpy(at + code.size() + sizeof jump, &target, sizeof target);
+
+    std::memcpy(vtsim_native.gpr, start.gpr.data(), sizeof vtsim_native.gpr);
+    vtsim_native.rflags = start.rflags;
+    vtsim_native.target = code_page;
+    vtsim_native.fx = start.fx;
+    caught = {};
+    vtsim_native_enter();
+
+    Outcome outcome;
+    std::memcpy(outcome.registers.gpr.data(), vtsim_native.gpr, sizeof vtsim_native.gpr);
+    outcome.registers.rflags = vtsim_native.rflags;
+    outcome.registers.fx = vtsim_native.fx;
+    outcome.registers.rip = caught.vector == no_vector ? code_page + code.size() : caught.rip;
+    outcome.vector = caught.vector;
+    outcome.error_code = caught.error_code;
+    outcome.cr2 = caught.cr2;
+    return outcome;
+}
+
+}  // namespace vtsim::differential
