@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What EPT costs one kernel, and where: the same kernel alone and as the guest of a VMM.
 //
-//     ept_anatomy [KERNEL [VMM]]          multiboot images; the VMM gets the kernel as its first module
+//     ept_anatomy [WORKLOAD [VMM-OPTIONS [KERNEL VMM]]]
 //
-// Without arguments: guests/kernel.elf and guests/vmm.elf below the current directory (the build tree). What the kernel marks as its region
-// of interest (vtsim/guest/magic.h) is measured, otherwise all of the run.
+// WORKLOAD is the kernel's command line, VMM-OPTIONS the VMM's (guests/README.md has the keys of both); KERNEL and VMM are multiboot images. Without arguments: random reads
+// over 64 MiB with 4-KiB pages in both dimensions. What the kernel marks as its region of interest (vtsim/guest/magic.h) is measured, otherwise all of the run.
 #include <fmt/format.h>
 #include <vtsim/config.h>
 #include <vtsim/machine.h>
 
+#include <array>
 #include <cstdio>
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace {
 
@@ -21,21 +21,39 @@ using vtsim::Statistics;
 constexpr std::string_view buckets[] = {"instruction_issue", "branch",     "data_cache", "instruction_cache", "tlb",       "walk_native",
                                         "walk_ept",          "walk_nested", "vm_exit",   "vm_entry",          "interrupt", "idle"};
 
-Statistics measure(const vtsim::Image& image, bool walk_caches) {
+struct Figures {
+    std::string checksum;                // what the guest printed
+    Statistics region;                   // what the guest marked
+    Statistics before;                   // from the start to there; empty when nothing was marked
+    Statistics rest;                     // region and everything after it
+};
+
+std::string checksum_in(const std::string& serial) {
+    const auto at = serial.find("checksum=");
+    return at == std::string::npos ? "none" : serial.substr(at + 9, serial.find_first_of("\r\n", at) - at - 9);
+}
+
+Figures measure(const vtsim::Image& image, bool walk_caches) {
     auto config = vtsim::Config::preset("broadwell");
     config.set("machine.mode", "timing");
     config.set("mmu.walk_caches", walk_caches ? "true" : "false");
     vtsim::Machine machine{config};
-    std::optional<Statistics> region;
+    std::string serial;
+    machine.on_serial([&](std::string_view text) { serial += text; });
+    std::optional<Statistics> before, region;
     machine.on_guest_request([&](vtsim::GuestRequest request, std::uint64_t) {
-        if (request == vtsim::GuestRequest::region_begin) machine.reset_statistics();
-        if (request == vtsim::GuestRequest::region_end) region = machine.statistics();
+        if (request == vtsim::GuestRequest::region_begin && !before) {
+            before = machine.statistics();
+            machine.reset_statistics();
+        }
+        if (request == vtsim::GuestRequest::region_end && !region) region = machine.statistics();
     });
     machine.load(image);
     const auto result = machine.run();
-    if (result.reason != vtsim::StopReason::clean_end && result.reason != vtsim::StopReason::guest_exit)
-        throw vtsim::InputError(image.path + ": " + result.message + ": expected an image that ends by itself\n" + result.dump);
-    return region ? *region : machine.statistics();
+    constexpr int guest_success = 1;     // (0 << 1) | 1
+    if (result.status != guest_success) throw vtsim::InputError(fmt::format("{} ended with status {}: {}\n{}", image.path, result.status, result.message, serial));
+    auto rest = machine.statistics();
+    return {.checksum = checksum_in(serial), .region = region ? *region : rest, .before = before.value_or(Statistics{}), .rest = std::move(rest)};
 }
 
 std::uint64_t of(const Statistics& figures, std::string_view name) { return figures.count(fmt::format("cpu0.{}", name)); }
@@ -54,16 +72,17 @@ void print_cycles(const Statistics& native, const Statistics& ept) {
     fmt::print("  under EPT it takes {:.2f} times as long\n\n", per(all_ept, all_native));
 }
 
-void print_exits(const Statistics& figures) {
+void print_exits(const Figures& run) {
     constexpr std::string_view prefix = "cpu0.vmx.exits.";
-    fmt::print("VM exits\n  {:<28}{:>10}{:>12}{:>12}{:>12}   mean cycles each\n", "reason", "count", "exit", "handler", "entry");
-    for (const auto& figure : figures) {
+    fmt::print("VM exits: all of the run, and the region of interest\n  {:<20}{:>12}{:>12}{:>10}{:>10}{:>10}   mean cycles each\n", "reason", "in the run", "region", "exit", "handler", "entry");
+    for (const auto& figure : run.rest) {
         if (!figure.name.starts_with(prefix)) continue;
         const auto reason = figure.name.substr(prefix.size());
-        const auto count = figures.count(figure.name);
+        const auto in_all = [&](const std::string& name) { return run.before.count(name) + run.rest.count(name); };
+        const auto count = in_all(figure.name);
         if (count == 0) continue;
-        const auto mean = [&](std::string_view what) { return per(of(figures, fmt::format("vmx.{}.{}", what, reason)), count); };
-        fmt::print("  {:<28}{:>10}{:>12.1f}{:>12.1f}{:>12.1f}\n", reason, count, mean("exit_cycles"), mean("handler_cycles"), mean("entry_cycles"));
+        const auto mean = [&](std::string_view what) { return per(in_all(fmt::format("cpu0.vmx.{}.{}", what, reason)), count); };
+        fmt::print("  {:<20}{:>12}{:>12}{:>10.1f}{:>10.1f}{:>10.1f}\n", reason, count, run.region.count(figure.name), mean("exit_cycles"), mean("handler_cycles"), mean("entry_cycles"));
     }
     fmt::print("\n");
 }
@@ -97,46 +116,62 @@ void print_walks(const Statistics& native, const Statistics& ept) {
     fmt::print("\n");
 }
 
-// Rows: the guest entry that is wanted (g0: the final guest-physical address). Columns: the EPT level that is read; e0: the guest entry itself.
-void print_matrix(const char* title, const Statistics& figures) {
-    const auto walks = of(figures, "mmu.walker.guest.walks.nested");
-    const auto cell = [&](int g, int e) { return per(of(figures, fmt::format("mmu.walker.guest.refs.nested.g{}e{}", g, e)), walks); };
-    fmt::print("{} ({} walks)\n  {:<6}", title, walks, "");
-    for (int e = 4; e >= 0; --e) fmt::print("{:>9}", fmt::format("e{}", e));
-    fmt::print("{:>10}\n", "sum");
-    double total = 0;
-    for (int g = 4; g >= 0; --g) {
-        double sum = 0;
-        fmt::print("  {:<6}", fmt::format("g{}", g));
-        for (int e = 4; e >= 0; --e) {
-            sum += cell(g, e);
-            fmt::print("{:>9}", g == 0 && e == 0 ? "-" : fmt::format("{:.3f}", cell(g, e)));
-        }
-        fmt::print("{:>10.3f}\n", sum);
-        total += sum;
-    }
-    fmt::print("  {:<51}{:>10.3f} references per walk\n\n", "all", total);
+constexpr int levels = 4;
+using Matrix = std::array<std::array<std::uint64_t, levels + 1>, levels + 1>;        // [g][e]
+
+Matrix nested_matrix(const Statistics& figures) {
+    Matrix cells{};
+    for (int g = 0; g <= levels; ++g)
+        for (int e = 0; e <= levels; ++e) cells[g][e] = of(figures, fmt::format("mmu.walker.guest.refs.nested.g{}e{}", g, e));
+    return cells;
 }
 
-int run(const std::string& kernel, const std::string& vmm) {
-    const vtsim::Image alone{.path = kernel, .command_line = "", .initrd = "", .modules = {}};
-    const vtsim::Image hosted{.path = vmm, .command_line = "", .initrd = "", .modules = {{kernel, ""}}};
+// Rows: the guest entry that is wanted (g0: the final guest-physical address). Columns: the EPT level that is read; e0: the guest entry itself.
+void print_matrix(std::string_view title, const Statistics& figures) {
+    const auto walks = of(figures, "mmu.walker.guest.walks.nested");
+    const auto cells = nested_matrix(figures);
+    const auto mean = [&](std::uint64_t count) { return count == walks ? "1" : count == 0 ? "0" : fmt::format("{:.3f}", per(count, walks)); };
+    fmt::print("{}\n  {:<6}", title, "");
+    for (int e = levels; e >= 0; --e) fmt::print("{:>9}", fmt::format("e{}", e));
+    fmt::print("{:>12}\n", "sum");
+    std::uint64_t total = 0;
+    for (int g = levels; g >= 0; --g) {
+        std::uint64_t sum = 0;
+        fmt::print("  {:<6}", fmt::format("g{}", g));
+        for (int e = levels; e >= 0; --e) {
+            sum += cells[g][e];
+            fmt::print("{:>9}", g == 0 && e == 0 ? "-" : mean(cells[g][e]));
+        }
+        fmt::print("{:>12.3f}\n", per(sum, walks));
+        total += sum;
+    }
+    fmt::print("  {:<51}{:>12.3f} references per walk, {} walks\n\n", "all", per(total, walks), walks);
+}
+
+int run(const std::string& workload, const std::string& vmm_options, const std::string& kernel, const std::string& vmm) {
+    const vtsim::Image alone{.path = kernel, .command_line = workload, .initrd = "", .modules = {}};
+    const vtsim::Image hosted{.path = vmm, .command_line = vmm_options, .initrd = "", .modules = {{kernel, workload}}};
     const auto native = measure(alone, true);
     const auto ept = measure(hosted, true);
     const auto cold = measure(hosted, false);
-    print_cycles(native, ept);
+    fmt::print("The kernel with \"{}\", alone and under the VMM with \"{}\": checksum {} and {}\n\n", workload, vmm_options, native.checksum, ept.checksum);
+    if (native.checksum != ept.checksum || ept.checksum != cold.checksum) throw vtsim::InputError("the checksums differ: expected the same result alone and under the VMM");
+    print_cycles(native.region, ept.region);
     print_exits(ept);
-    print_walks(native, ept);
-    print_matrix("References of a nested walk, walk caches off: 24 where both tables have 4 levels", cold);
-    print_matrix("References of a nested walk, walk caches on", ept);
+    print_walks(native.region, ept.region);
+    print_matrix("References of one cold nested walk: the mean of all walks with the walk caches off. (g+1)(e+1)-1 = 24 where both tables have 4 levels", cold.region);
+    print_matrix("References of a nested walk, walk caches on", ept.region);
     return 0;
 }
 
 }  // namespace
 
 int main(int count, char** arguments) try {
-    const std::vector<std::string> given(arguments + 1, arguments + count);
-    return run(!given.empty() ? given[0] : VTSIM_GUEST_DIR "/kernel.elf", given.size() > 1 ? given[1] : VTSIM_GUEST_DIR "/vmm.elf");
+    constexpr std::array defaults{"workload=random mb=64 count=200000 pages=4k", "ept=4k", VTSIM_GUEST_DIR "/kernel.elf", VTSIM_GUEST_DIR "/vmm.elf"};
+    if (count > 1 + static_cast<int>(defaults.size())) throw vtsim::InputError("too many arguments: expected [WORKLOAD [VMM-OPTIONS [KERNEL VMM]]]");
+    std::array<std::string, defaults.size()> given;
+    for (std::size_t i = 0; i < given.size(); ++i) given[i] = static_cast<int>(i) + 1 < count ? arguments[i + 1] : defaults[i];
+    return run(given[0], given[1], given[2], given[3]);
 } catch (const vtsim::InputError& error) {
     fmt::print(stderr, "ept_anatomy: {}\n", error.what());
     return 2;

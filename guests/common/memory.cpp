@@ -33,6 +33,13 @@ void* MemoryPool::take(u64 bytes, u64 alignment) {
     return reinterpret_cast<void*>(at);
 }
 
+u64 MemoryPool::take_from_top(u64 bytes, u64 alignment) {
+    if (bytes > end_ - next_) return 0;
+    const u64 at = (end_ - bytes) & ~(alignment - 1);
+    if (at < next_) return 0;
+    return end_ = at;
+}
+
 u64 MemoryPool::take_zeroed_page() {
     void* const page = take(4096);
     memset(page, 0, 4096);

@@ -11,6 +11,7 @@ public:
     MemoryPool(u64 begin, u64 end) : next_(begin), end_(end) {}
 
     void* take(u64 bytes, u64 alignment = 4096);  // ends the machine with a message when there is not enough
+    u64 take_from_top(u64 bytes, u64 alignment);  // the last place that fits, so that what alignment skips stays usable; 0: none does
     u64 take_zeroed_page();
     u64 next() const { return next_; }
     u64 end() const { return end_; }

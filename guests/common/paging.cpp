@@ -17,7 +17,10 @@ u64* PageTables::entry(u64 address, int level) {
     for (int at = levels_;; --at) {
         u64* const slot = reinterpret_cast<u64*>(table) + (address >> (12 + 9 * (at - 1)) & 511);
         if (at == level) return slot;
-        if (!*slot) *slot = pool_.take_zeroed_page() | format_.table;
+        if (!*slot) {
+            *slot = pool_.take_zeroed_page() | format_.table;
+            ++tables_;
+        }
         table = *slot & address_mask;
     }
 }

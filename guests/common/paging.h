@@ -26,12 +26,14 @@ public:
     void map_range(u64 address, u64 physical, u64 bytes, u64 bits, int level);
     u64* entry(u64 address, int level);  // makes the tables above it
     u64 root() const { return root_; }
+    u64 tables() const { return tables_; }  // pages of memory that the tree takes
 
 private:
     TableFormat format_;
     MemoryPool& pool_;
     int levels_;
     u64 root_;
+    u64 tables_ = 1;
 };
 
 }  // namespace guest

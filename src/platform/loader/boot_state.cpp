@@ -40,6 +40,7 @@ void apply(const BootState& boot, arch::State& state) {
     state.gpr[arch::rdx] = boot.edx;
     state.gpr[arch::rsp] = boot.esp;
     state.write_rflags(arch::rflags::one);
+    state.cr0 &= ~(arch::cr0::cd | arch::cr0::nw);                // as after firmware, which enables the caches
     boot.entry == BootState::Entry::protected32 ? enter_protected(boot, state) : enter_real(boot, state);
 }
 

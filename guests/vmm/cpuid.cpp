@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the guest sees of the processor: the real one without VMX, and the VMM's own leaf.
+#include "common/cpu.h"
+#include "common/interrupts.h"
+#include "exits.h"
+#include "hypercall.h"
+
+namespace guest {
+namespace {
+
+// SDM vol. 2, "CPUID": leaf 1, ECX.
+constexpr u32 leaf_1_vmx = 1u << 5, leaf_1_smx = 1u << 6, leaf_1_osxsave = 1u << 27, leaf_1_hypervisor = 1u << 31;
+
+bool guest_cr4_has(u64 bit) { return vmread(Field::guest_cr4) & bit; }
+
+}  // namespace
+
+void handle_cpuid(Vcpu& vcpu) {
+    GuestRegisters& r = vcpu.registers;
+    const u32 leaf = u32(r.rax);
+    CpuidResult result;
+    if (leaf == hypervisor_leaf) {
+        result = {hypervisor_leaf, hypervisor_signature[0], hypervisor_signature[1], hypervisor_signature[2]};
+    } else {
+        result = cpuid(leaf, u32(r.rcx));
+        if (leaf == 1) {
+            result.ecx = (result.ecx & ~(leaf_1_vmx | leaf_1_smx | leaf_1_osxsave)) | leaf_1_hypervisor;
+            if (guest_cr4_has(cr4_osxsave)) result.ecx |= leaf_1_osxsave;  // it shows CR4 of whoever asks
+        }
+    }
+    r.rax = result.eax;
+    r.rbx = result.ebx;
+    r.rcx = result.ecx;
+    r.rdx = result.edx;
+    skip_instruction(vcpu);
+}
+
+// SDM vol. 2, "XSETBV". The exit comes before the checks of its operands.
+void handle_xsetbv(Vcpu& vcpu) {
+    const GuestRegisters& r = vcpu.registers;
+    const CpuidResult state = cpuid(0xd);
+    const u64 value = u64{u32(r.rdx)} << 32 | u32(r.rax), supported = u64{state.edx} << 32 | state.eax;
+    constexpr u64 x87 = 1, sse = 2, avx = 4;
+    const bool consistent = value & x87 && (!(value & avx) || value & sse);
+    if (u32(r.rcx) != 0 || !consistent || value & ~supported) return inject_exception(general_protection, 0);
+    write_cr4(read_cr4() | cr4_osxsave);
+    asm volatile("xsetbv" ::"c"(0), "a"(u32(value)), "d"(u32(value >> 32)));
+    skip_instruction(vcpu);
+}
+
+}  // namespace guest

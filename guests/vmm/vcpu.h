@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// A guest's processor: its VMCS, and what VM exits do not save.
+#pragma once
+#include "exit_reasons.h"
+#include "ept.h"
+#include "vmx.h"
+
+namespace guest {
+
+// In the order of the registers' numbers (SDM vol. 2, "ModR/M and SIB Bytes"), as exit qualifications name them. RSP is in the VMCS. entry.S knows this layout.
+struct GuestRegisters {
+    u64 rax, rcx, rdx, rbx, unused_rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15;
+};
+
+struct Vcpu {
+    GuestRegisters registers{};
+    u64 host_rsp = 0;   // what the VMCS has; entry.S renews it when it changes
+    u64 launched = 0;   // VMRESUME instead of VMLAUNCH
+    u64 vmcs = 0;
+
+    Ept* ept = nullptr;
+    u16 vpid = 0;  // 0: every VM entry and exit flushes
+
+    bool running = true;
+    u32 status = 0;         // what the guest wrote to the exit port
+    u64 hypercalls = 0;
+    u64 exits[exit_reason_count] = {};
+
+    u64& gpr(unsigned number) { return (&registers.rax)[number]; }
+};
+
+// How the VMCS is set up.
+struct VcpuSetup {
+    u64 rip;
+    u32 eax, ebx;       // at the first instruction, in protected mode without paging
+    u64 io_bitmaps;     // two pages
+    u64 msr_bitmap;     // one page
+};
+
+void set_up(Vcpu& vcpu, MemoryPool& pool, const VcpuSetup& setup);
+void run(Vcpu& vcpu);  // until the guest has ended
+
+// The instruction that caused the exit has been executed by the VMM: RIP goes on, shadows end, a single-step trap is not lost.
+void skip_instruction(Vcpu& vcpu);
+// An exception instead of the instruction.
+void inject_exception(u8 vector);
+void inject_exception(u8 vector, u32 error_code);
+void print_guest_state(Vcpu& vcpu);
+
+}  // namespace guest
