@@ -82,6 +82,12 @@ struct State {
         rflags = value | rflags::one;
         lazy.set_eager();
     }
+    // What leaves the other four arithmetic flags alone (rotates).
+    void change_carry_overflow(bool carry, bool overflow) {
+        const u64 changed = u64{carry} | u64{overflow} << 11;
+        if (lazy.kind == FlagKind::eager) rflags = (rflags & ~(rflags::cf | rflags::of)) | changed;
+        else lazy.list(changed | (lazy.carry_overflow_adjust() & rflags::af));
+    }
     [[nodiscard]] bool protected_mode() const { return (cr0 & cr0::pe) != 0; }
     [[nodiscard]] bool long_mode_active() const { return (efer & efer::lma) != 0; }
     [[nodiscard]] bool virtual8086() const { return (rflags & rflags::vm) != 0; }

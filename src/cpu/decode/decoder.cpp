@@ -111,6 +111,7 @@ bool BlockDecoder::append(Core& core, const ZydisDecodedInstruction& instruction
     const bool tests = flags != nullptr && flags->tested != 0;
     const bool other = flags != nullptr && ((flags->modified | flags->set_0 | flags->set_1 | flags->undefined) != 0);
     entry.overwrites_flags = op.overwrites_flags && !op.may_leave;
+    entry.tests_flags = tests;
     entry.reads_flags = !entry.overwrites_flags && (tests || touches || other);
     if (core.decode_mode.timed) entry.shape = timing_shape(decoded, core.costs, static_cast<u8>(entries_.size()));
 
@@ -143,7 +144,8 @@ void BlockDecoder::drop_dead_flags() {
     for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
         auto& op = entry->op;
         if (dead && op.without_flags != nullptr) {
-            op.handler = op.without_flags;              // now it neither reads nor writes them
+            op.handler = op.without_flags;              // now it does not write them
+            dead = !entry->tests_flags;
             continue;
         }
         if (entry->overwrites_flags) dead = true;

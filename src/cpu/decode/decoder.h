@@ -37,6 +37,7 @@ private:
     struct Entry {
         Built op;
         bool reads_flags;           // or changes only some of them: what came before must be right
+        bool tests_flags;           // needs some of them even when its own are dead
         bool overwrites_flags;
         timing::InstructionShape shape;
     };

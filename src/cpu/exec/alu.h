@@ -17,13 +17,10 @@ constexpr u64 sext(T value) {
     return static_cast<u64>(static_cast<i64>(static_cast<std::make_signed_t<T>>(value)));
 }
 
+// The member of a family of kinds (add8, add16, ...) for operands of type T.
 template <class T>
-constexpr arch::FlagKind add_kind() {
-    return static_cast<arch::FlagKind>(static_cast<u32>(arch::FlagKind::add8) + static_cast<u32>(std::countr_zero(sizeof(T))));
-}
-template <class T>
-constexpr arch::FlagKind sub_kind() {
-    return static_cast<arch::FlagKind>(static_cast<u32>(arch::FlagKind::sub8) + static_cast<u32>(std::countr_zero(sizeof(T))));
+constexpr arch::FlagKind kind_of(arch::FlagKind first) {
+    return static_cast<arch::FlagKind>(static_cast<u32>(first) + static_cast<u32>(std::countr_zero(sizeof(T))));
 }
 
 template <class T>
@@ -44,10 +41,10 @@ template <Alu operation, class T, bool live>
     T result;
     if constexpr (operation == Alu::add) {
         result = static_cast<T>(a + b);
-        if constexpr (live) set_flags(core, result, sext(b), add_kind<T>());
+        if constexpr (live) set_flags(core, result, sext(b), kind_of<T>(arch::FlagKind::add8));
     } else if constexpr (operation == Alu::sub || operation == Alu::cmp) {
         result = static_cast<T>(a - b);
-        if constexpr (live) set_flags(core, result, sext(b), sub_kind<T>());
+        if constexpr (live) set_flags(core, result, sext(b), kind_of<T>(arch::FlagKind::sub8));
     } else if constexpr (operation == Alu::adc || operation == Alu::sbb) {
         const T carry = core.s.lazy.carry(core.s.rflags) ? T{1} : T{0};
         T partial, total;
@@ -60,6 +57,7 @@ template <Alu operation, class T, bool live>
             out |= __builtin_sub_overflow(partial, carry, &total);
         }
         result = total;
+        if constexpr (!live) return result;
         const T sign = operation == Alu::adc ? static_cast<T>((a ^ result) & (b ^ result)) : static_cast<T>((a ^ b) & (a ^ result));
         const u64 overflow = (sext(sign) >> 63) << 11;
         set_listed_flags(core, result, u64{out} | overflow | ((a ^ b ^ result) & arch::rflags::af));
@@ -72,16 +70,11 @@ template <Alu operation, class T, bool live>
     return result;
 }
 
-// INC and DEC leave CF alone: when it is not dead it is saved before the flags are replaced.
+// INC and DEC leave CF alone: it is saved before the flags are replaced.
 template <class T, bool increment, bool live>
 [[gnu::always_inline]] inline T increment_or_decrement(Core& core, T a) {
     const T result = static_cast<T>(increment ? a + 1 : a - 1);
-    if constexpr (live) {
-        const u64 carry = core.s.lazy.carry(core.s.rflags) ? arch::rflags::cf : 0;
-        constexpr T limit = increment ? static_cast<T>(T{1} << (sizeof(T) * 8 - 1)) : static_cast<T>((T{1} << (sizeof(T) * 8 - 1)) - 1);
-        const u64 overflow = result == limit ? arch::rflags::of : 0;
-        set_listed_flags(core, result, carry | overflow | ((a ^ result) & arch::rflags::af));
-    }
+    if constexpr (live) set_flags(core, result, core.s.lazy.carry(core.s.rflags) ? 1 : 0, kind_of<T>(increment ? arch::FlagKind::inc8 : arch::FlagKind::dec8));
     return result;
 }
 
@@ -111,33 +104,44 @@ template <u8 code>
     return holds != ((code & 1) != 0);
 }
 
-// The condition after CMP/SUB a, b or TEST/AND a, b without going through the flags: what a fused pair asks.
+// The condition after an operation on a and b without going through the flags: what a fused pair asks.
 template <Alu operation, class T, u8 code>
 [[gnu::always_inline]] inline bool fused_condition(T a, T b) {
     using Signed = std::make_signed_t<T>;
     constexpr u8 pair = code >> 1;
+    const auto negative = [](T value) { return static_cast<Signed>(value) < 0; };
+    const auto even_parity = [](T value) { return !__builtin_parity(static_cast<unsigned>(value & 0xff)); };
     bool holds;
     if constexpr (operation == Alu::cmp || operation == Alu::sub) {
         const T result = static_cast<T>(a - b);
-        if constexpr (pair == 0) holds = static_cast<Signed>((a ^ b) & (a ^ result)) < 0;
+        if constexpr (pair == 0) holds = negative(static_cast<T>((a ^ b) & (a ^ result)));
         else if constexpr (pair == 1) holds = a < b;
         else if constexpr (pair == 2) holds = a == b;
         else if constexpr (pair == 3) holds = a <= b;
-        else if constexpr (pair == 4) holds = static_cast<Signed>(result) < 0;
-        else if constexpr (pair == 5) holds = !__builtin_parity(static_cast<unsigned>(result & 0xff));
+        else if constexpr (pair == 4) holds = negative(result);
+        else if constexpr (pair == 5) holds = even_parity(result);
         else if constexpr (pair == 6) holds = static_cast<Signed>(a) < static_cast<Signed>(b);
         else holds = static_cast<Signed>(a) <= static_cast<Signed>(b);
+    } else if constexpr (operation == Alu::add) {
+        const T result = static_cast<T>(a + b);
+        const T overflow = static_cast<T>((a ^ result) & (b ^ result));
+        if constexpr (pair == 0) holds = negative(overflow);
+        else if constexpr (pair == 1) holds = result < a;
+        else if constexpr (pair == 2) holds = result == 0;
+        else if constexpr (pair == 3) holds = result == 0 || result < a;
+        else if constexpr (pair == 4) holds = negative(result);
+        else if constexpr (pair == 5) holds = even_parity(result);
+        else if constexpr (pair == 6) holds = negative(result) != negative(overflow);
+        else holds = result == 0 || negative(result) != negative(overflow);
     } else {
-        const T result = static_cast<T>(a & b);
+        const T result = static_cast<T>(operation == Alu::or_ ? a | b : operation == Alu::xor_ ? a ^ b : a & b);
         if constexpr (pair == 0 || pair == 1) holds = false;
         else if constexpr (pair == 2 || pair == 3) holds = result == 0;
-        else if constexpr (pair == 4 || pair == 6) holds = static_cast<Signed>(result) < 0;
-        else if constexpr (pair == 5) holds = !__builtin_parity(static_cast<unsigned>(result & 0xff));
+        else if constexpr (pair == 4 || pair == 6) holds = negative(result);
+        else if constexpr (pair == 5) holds = even_parity(result);
         else holds = static_cast<Signed>(result) <= 0;
     }
     return holds != ((code & 1) != 0);
 }
-
-// The same after ADD/DEC/INC/AND... where only the result and "signed overflow" matter is left to condition<>.
 
 }  // namespace vtsim::cpu

@@ -14,17 +14,17 @@ Next alu_and_branch(Core& core, const MicroOp& op) {
     const T b = immediate ? static_cast<T>(op.imm) : core.reg<T>(op.src);
     const T result = alu<operation, T, true>(core, a, b);
     if constexpr (writes_result(operation)) core.set_reg<T>(op.dst, result);
-    bool taken;
-    if constexpr (operation == Alu::cmp || operation == Alu::sub || operation == Alu::test || operation == Alu::and_) taken = fused_condition<operation, T, code>(a, b);
-    else taken = condition<code>(core);
-    return branch_if<timed>(core, (&op)[1], taken);
+    return branch_if<timed>(core, (&op)[1], fused_condition<operation, T, code>(a, b));
 }
 
+// INC and DEC set the flags of an addition of 1 or -1, but for CF: conditions that ask for it are left to condition<>.
 template <bool increment, class T, u8 code, bool timed>
 Next step_and_branch(Core& core, const MicroOp& op) {
-    const T result = increment_or_decrement<T, increment, true>(core, core.reg<T>(op.dst));
-    core.set_reg<T>(op.dst, result);
-    return branch_if<timed>(core, (&op)[1], condition<code>(core));
+    const T a = core.reg<T>(op.dst);
+    core.set_reg<T>(op.dst, increment_or_decrement<T, increment, true>(core, a));
+    constexpr bool asks_carry = (code >> 1) == 1 || (code >> 1) == 3;
+    if constexpr (asks_carry) return branch_if<timed>(core, (&op)[1], condition<code>(core));
+    else return branch_if<timed>(core, (&op)[1], fused_condition<Alu::sub, T, code>(a, static_cast<T>(increment ? -1 : 1)));
 }
 
 template <Alu operation>
@@ -47,6 +47,8 @@ Handler fused_alu_handler(Alu operation, unsigned width, bool immediate, unsigne
         case Alu::sub: return width >= 2 ? choose<Alu::sub>(width, immediate, code, timed) : nullptr;
         case Alu::and_: return width >= 2 ? choose<Alu::and_>(width, immediate, code, timed) : nullptr;
         case Alu::add: return width >= 2 ? choose<Alu::add>(width, immediate, code, timed) : nullptr;
+        case Alu::or_: return width >= 2 ? choose<Alu::or_>(width, immediate, code, timed) : nullptr;
+        case Alu::xor_: return width >= 2 ? choose<Alu::xor_>(width, immediate, code, timed) : nullptr;
         default: return nullptr;
     }
 }

@@ -28,8 +28,8 @@ Handler alu_register_handler(Alu operation, unsigned width, bool immediate, bool
     switch (operation) {
         case Alu::add: return choose<Alu::add>(width, immediate, live);
         case Alu::or_: return choose<Alu::or_>(width, immediate, live);
-        case Alu::adc: return choose<Alu::adc>(width, immediate, true);
-        case Alu::sbb: return choose<Alu::sbb>(width, immediate, true);
+        case Alu::adc: return choose<Alu::adc>(width, immediate, live);
+        case Alu::sbb: return choose<Alu::sbb>(width, immediate, live);
         case Alu::and_: return choose<Alu::and_>(width, immediate, live);
         case Alu::sub: return choose<Alu::sub>(width, immediate, live);
         case Alu::xor_: return choose<Alu::xor_>(width, immediate, live);

@@ -69,7 +69,13 @@ template <bool timed>
 template <bool timed>
 [[gnu::always_inline]] inline Next branch_if(Core& core, const MicroOp& jcc, bool taken) {
     predict_conditional<timed>(core, jcc, taken);
-    return follow<timed>(core, jcc, link_after(jcc, taken ? 0 : 1));
+    // Two paths that the compiler must not join: a link chosen by arithmetic would make the next micro-op's address wait for the condition, where a
+    // predicted branch lets the host run ahead.
+    if (taken) {
+        asm volatile("");
+        return follow<timed>(core, jcc, link_after(jcc, 0));
+    }
+    return follow<timed>(core, jcc, link_after(jcc, 1));
 }
 
 }  // namespace vtsim::cpu

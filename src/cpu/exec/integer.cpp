@@ -33,7 +33,7 @@ bool build_alu(const Decoded& decoded, Built& op) {
         op.handler = alu_register_handler(operation, op.width, immediate, true);
         // ADC and SBB read the carry: what came before them stays alive whatever becomes of their own flags.
         const bool reads_carry = operation == Alu::adc || operation == Alu::sbb;
-        if (writes_result(operation) && !reads_carry) op.without_flags = alu_register_handler(operation, op.width, immediate, false);
+        if (writes_result(operation)) op.without_flags = alu_register_handler(operation, op.width, immediate, false);
         op.overwrites_flags = !reads_carry;
         op.fuse = &fuse_alu<operation>;
     }

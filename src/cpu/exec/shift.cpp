@@ -23,49 +23,51 @@ constexpr bool top_bit(T value) {
     return (value >> (bits_of<T> - 1)) != 0;
 }
 
-// SHL, SHR, SAR by 1 to 63 (masked) bits; count is not 0.
+// SHL, SHR, SAR by `but_one` + 1 bits: the last of the single-bit steps tells the flags.
 template <Shift kind, class T, bool live>
-[[gnu::always_inline]] inline T shift(Core& core, T a, unsigned count) {
-    T result;
-    bool carry, overflow;
+[[gnu::always_inline]] inline T shift(Core& core, T a, unsigned but_one) {
+    using Signed = std::make_signed_t<T>;
+    if constexpr (sizeof(T) < 4) but_one = but_one < bits_of<T> ? but_one : bits_of<T>;       // counts up to 31 for all of them
+    T before, result;
+    arch::FlagKind flags;
     if constexpr (kind == Shift::shl) {
-        result = count < bits_of<T> ? static_cast<T>(a << count) : T{0};
-        carry = count <= bits_of<T> && ((a >> (bits_of<T> - count)) & 1) != 0;
-        overflow = top_bit(result) != carry;
+        before = static_cast<T>(u64{a} << but_one);
+        result = static_cast<T>(before << 1);
+        flags = arch::FlagKind::shl;
     } else if constexpr (kind == Shift::shr) {
-        result = count < bits_of<T> ? static_cast<T>(a >> count) : T{0};
-        carry = count <= bits_of<T> && ((a >> (count - 1)) & 1) != 0;
-        overflow = count == 1 ? top_bit(a) : top_bit(static_cast<T>(result << 1)) != top_bit(result);
+        before = static_cast<T>(u64{a} >> but_one);
+        result = static_cast<T>(before >> 1);
+        flags = arch::FlagKind::shr;
     } else {
-        using Signed = std::make_signed_t<T>;
-        const unsigned limited = count < bits_of<T> ? count : bits_of<T> - 1;
-        result = static_cast<T>(static_cast<Signed>(a) >> limited);
-        carry = count >= bits_of<T> ? top_bit(a) : ((static_cast<Signed>(a) >> (count - 1)) & 1) != 0;
-        overflow = false;
+        before = static_cast<T>(i64{static_cast<Signed>(a)} >> but_one);
+        result = static_cast<T>(static_cast<Signed>(before) >> 1);
+        flags = arch::FlagKind::sar;
     }
-    if constexpr (live) set_listed_flags(core, result, carry_overflow(carry, overflow));
+    if constexpr (live) set_flags(core, result, sext(before), flags);
     return result;
 }
 
-// Rotates change CF and OF only.
+// ROL, ROR by 1 to 63 (masked) bits change CF and OF only.
+template <Shift kind, class T, bool live>
+[[gnu::always_inline]] inline T rotate_whole(Core& core, T a, unsigned masked) {
+    const unsigned count = masked % bits_of<T>;
+    const unsigned rest = (bits_of<T> - count) % bits_of<T>;
+    const T result = static_cast<T>(kind == Shift::rol ? a << count | a >> rest : a >> count | a << rest);
+    if constexpr (live) {
+        const bool carry = kind == Shift::rol ? (result & 1) != 0 : top_bit(result);
+        const bool overflow = kind == Shift::rol ? top_bit(result) != carry : top_bit(result) != top_bit(static_cast<T>(result << 1));
+        core.s.change_carry_overflow(carry, overflow);
+    }
+    return result;
+}
+
 template <Shift kind, class T>
 T rotate(Core& core, T a, unsigned masked) {
-    u64 flags = core.s.read_rflags();
-    bool carry = (flags & arch::rflags::cf) != 0;
-    T result = a;
-    bool overflow;
     if constexpr (kind == Shift::rol || kind == Shift::ror) {
-        const unsigned count = masked % bits_of<T>;
-        if constexpr (kind == Shift::rol) {
-            if (count != 0) result = static_cast<T>(a << count | a >> (bits_of<T> - count));
-            carry = (result & 1) != 0;
-            overflow = top_bit(result) != carry;
-        } else {
-            if (count != 0) result = static_cast<T>(a >> count | a << (bits_of<T> - count));
-            carry = top_bit(result);
-            overflow = top_bit(result) != top_bit(static_cast<T>(result << 1));
-        }
+        return rotate_whole<kind, T, true>(core, a, masked);
     } else {
+        bool carry = core.s.lazy.carry(core.s.rflags);
+        T result = a;
         const unsigned count = masked % (bits_of<T> + 1);
         for (unsigned i = 0; i < count; ++i) {
             if constexpr (kind == Shift::rcl) {
@@ -78,30 +80,43 @@ T rotate(Core& core, T a, unsigned masked) {
                 carry = out;
             }
         }
-        overflow = kind == Shift::rcl ? top_bit(result) != carry : top_bit(result) != top_bit(static_cast<T>(result << 1));
+        const bool overflow = kind == Shift::rcl ? top_bit(result) != carry : top_bit(result) != top_bit(static_cast<T>(result << 1));
+        core.s.change_carry_overflow(carry, overflow);
+        return result;
     }
-    flags &= ~(arch::rflags::cf | arch::rflags::of);
-    core.s.write_rflags(flags | carry_overflow(carry, overflow));
-    return result;
 }
 
 template <class T>
 constexpr unsigned count_mask = sizeof(T) == 8 ? 63 : 31;
 
-template <Shift kind, class T, bool by_cl, bool live>
-Next shift_register(Core& core, const MicroOp& op) {
-    const unsigned count = (by_cl ? static_cast<unsigned>(core.s.gpr[arch::rcx]) : static_cast<unsigned>(op.imm)) & count_mask<T>;
+// By CL; a count of 0 changes nothing but a 32-bit destination, which is still zero-extended.
+template <Shift kind, class T, bool live>
+Next shift_by_cl(Core& core, const MicroOp& op) {
+    const unsigned count = static_cast<unsigned>(core.s.gpr[arch::rcx]) & count_mask<T>;
     const T a = core.reg<T>(op.dst);
-    if (count == 0) [[unlikely]] core.set_reg<T>(op.dst, a);        // flags stay; a 32-bit destination is still zero-extended
-    else core.set_reg<T>(op.dst, shift<kind, T, live>(core, a, count));
+    if (count == 0) [[unlikely]] core.set_reg<T>(op.dst, a);
+    else if constexpr (is_rotate(kind)) core.set_reg<T>(op.dst, rotate_whole<kind, T, live>(core, a, count));
+    else core.set_reg<T>(op.dst, shift<kind, T, live>(core, a, count - 1));
     return next(core, op);
 }
 
-template <Shift kind, class T>
-Event rotate_register(Core& core, const MicroOp& op) {
-    const unsigned count = ((op.flags & MicroOp::has_immediate) != 0 ? static_cast<unsigned>(op.imm) : static_cast<unsigned>(core.s.gpr[arch::rcx])) & count_mask<T>;
+// By an immediate that is not 0: `aux` holds the masked count, of shifts less one.
+template <Shift kind, class T, bool live>
+Next shift_by_immediate(Core& core, const MicroOp& op) {
     const T a = core.reg<T>(op.dst);
-    core.set_reg<T>(op.dst, count == 0 ? a : rotate<kind, T>(core, a, count));
+    if constexpr (is_rotate(kind)) core.set_reg<T>(op.dst, rotate_whole<kind, T, live>(core, a, op.aux));
+    else core.set_reg<T>(op.dst, shift<kind, T, live>(core, a, op.aux));
+    return next(core, op);
+}
+
+// RCL, RCR, and all of them by an immediate 0.
+template <Shift kind, class T>
+Event rotate_or_nothing(Core& core, const MicroOp& op) {
+    const unsigned count = ((op.flags & MicroOp::has_immediate) != 0 ? static_cast<unsigned>(op.imm) : static_cast<unsigned>(core.s.gpr[arch::rcx])) & count_mask<T>;
+    T value = core.reg<T>(op.dst);
+    if constexpr (kind == Shift::rcl || kind == Shift::rcr)
+        if (count != 0) value = rotate<kind, T>(core, value, count);
+    core.set_reg<T>(op.dst, value);
     return {};
 }
 
@@ -115,7 +130,7 @@ Event shift_memory(Core& core, const MicroOp& op) {
     const auto lazy = core.s.lazy;
     T result;
     if constexpr (is_rotate(kind)) result = rotate<kind, T>(core, old.value, count);
-    else result = shift<kind, T, true>(core, old.value, count);
+    else result = shift<kind, T, true>(core, old.value, count - 1);
     const auto event = slow::store_checked<T>(core, op, result);
     if (event) {
         core.s.rflags = rflags;
@@ -130,18 +145,16 @@ bool build_shift(const Decoded& decoded, Built& op) {
         op.handler = by_width(op.width, []<class T>() -> Handler { return &complex<shift_memory<kind, T>>; });
         return true;
     }
-    if constexpr (is_rotate(kind)) {
-        op.may_leave = false;
-        op.handler = by_width(op.width, []<class T>() -> Handler { return &complex<rotate_register<kind, T>>; });
-    } else {
-        const bool by_cl = !decoded.is_immediate(1);
-        op.may_leave = false;
-        op.handler = by_width(op.width, [&]<class T>() -> Handler {
-            return by_cl ? &shift_register<kind, T, true, true> : &shift_register<kind, T, false, true>;
-        });
-        op.without_flags = by_width(op.width, [&]<class T>() -> Handler {
-            return by_cl ? &shift_register<kind, T, true, false> : &shift_register<kind, T, false, false>;
-        });
+    op.may_leave = false;
+    const unsigned count = static_cast<unsigned>(op.imm) & (op.width == 3 ? 63 : 31);
+    const bool by_cl = !decoded.is_immediate(1);
+    if (kind == Shift::rcl || kind == Shift::rcr || (!by_cl && count == 0)) {
+        op.handler = by_width(op.width, []<class T>() -> Handler { return &complex<rotate_or_nothing<kind, T>>; });
+    } else if constexpr (kind != Shift::rcl && kind != Shift::rcr) {
+        op.aux = static_cast<u8>(is_rotate(kind) ? count : count - 1);
+        op.handler = by_width(op.width, [&]<class T>() -> Handler { return by_cl ? &shift_by_cl<kind, T, true> : &shift_by_immediate<kind, T, true>; });
+        op.without_flags = by_width(op.width, [&]<class T>() -> Handler { return by_cl ? &shift_by_cl<kind, T, false> : &shift_by_immediate<kind, T, false>; });
+        op.overwrites_flags = !by_cl && !is_rotate(kind);
     }
     return true;
 }
