@@ -234,6 +234,12 @@ void Core::drop_block() {
     block = nullptr;
 }
 
+void Core::serialise() {
+    if (mode_ != Mode::timing) return;
+    drop_block();
+    model.serialise();
+}
+
 void Core::touch_code(const Block& entered) {
     const u64 first = (entered.frame + entered.offset) >> timing::line_log2;
     const u64 last = (entered.frame + entered.offset + entered.bytes - 1) >> timing::line_log2;
@@ -268,6 +274,13 @@ void Core::charge_access(const MicroOp* op, const mmu::Translation& translation,
     model.charge(timing::Bucket::walk_native, parts.walk_native);
     model.charge(timing::Bucket::walk_ept, parts.walk_ept);
     model.charge(timing::Bucket::walk_nested, parts.walk_nested);
+}
+
+void Core::charge_split(const MicroOp* op, PhysicalAddress last_byte, bool write) {
+    const u32 hit = port.load_hit_latency(), latency = write ? port.store(last_byte) : port.load(last_byte);
+    if (mode_ != Mode::timing || latency == hit) return;
+    if (op != nullptr && block != nullptr) model.note_miss(static_cast<u8>(block->count - op->remaining), latency, {.data_cache = latency - hit});
+    else model.charge(timing::Bucket::data_cache, latency - hit);
 }
 
 void Core::charge_fetch(const mmu::Translation& translation) {

@@ -125,7 +125,14 @@ public:
     timing::MemoryPort port;
     timing::BranchPredictor predictor;
 
+    u64 code_frame = 0;            // physical address of the page in State::code_page_register
     arch::FaultDetails fault;      // of the last event
+    // Where slow::load_for_write found its operand, for slow::store_back: an access that crosses a page has two parts.
+    struct WritePlaces {
+        std::array<u8*, 2> host{};                   // nullptr: not RAM
+        std::array<PhysicalAddress, 2> physical{};
+        unsigned in_first = 0;                       // bytes of the first part
+    } write_places;
     std::unique_ptr<vmx::Vmx> vmx;
     std::unique_ptr<apic::LocalApic> apic;
     PhysicalMemory& memory;
@@ -218,7 +225,9 @@ public:
     std::function<void(unsigned function)> on_magic;      // the platform's part of a magic instruction (vtsim/guest/magic.h)
 
     // For run_loop.cpp: blocks.
-    [[nodiscard]] arch::Outcome<Block*> find_block(u64 linear);          // sets the code page register
+    // The block at `linear`: by the instruction translation, which counts as a look-up of the ITLB, or in the page that is being executed. Set the code page.
+    [[nodiscard]] arch::Outcome<Block*> find_block(u64 linear);
+    [[nodiscard]] arch::Outcome<Block*> find_block_in_page(u64 linear, u64 frame);
     [[nodiscard]] arch::Outcome<u64> fetch_frame(u64 linear);            // physical address of the page of code at `linear`
     [[nodiscard]] arch::Outcome<Block*> decode_block(u64 linear, u64 frame);
     void attach_timing(Block& block, const std::vector<timing::InstructionShape>& shapes);
@@ -228,11 +237,13 @@ public:
     }
     void retire_partial(const MicroOp& op);
     void drop_block();
+    void serialise();               // timing mode: the block ends here, and what follows starts when all of it has completed
     void touch_code(const Block& next);
     void charge_mispredict();
     // Timing mode: what an access cost beyond a first-level hit. `op` is nullptr for accesses of no instruction of the block (descriptor tables, stacks of
     // events): they are charged in full.
     void charge_access(const MicroOp* op, const mmu::Translation& translation, bool write);
+    void charge_split(const MicroOp* op, PhysicalAddress last_byte, bool write);      // the second line of an access that crosses one
     void charge_fetch(const mmu::Translation& translation);
     [[nodiscard]] bool apic_page(PhysicalAddress address) const;
     [[nodiscard]] u64 read_apic(PhysicalAddress address, unsigned size);

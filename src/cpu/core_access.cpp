@@ -60,8 +60,12 @@ static Outcome<Place> locate(Core& core, const MicroOp* op, u64 linear, unsigned
         return translation.event;
     }
     const auto& t = translation.value;
-    if (core.decode_mode.timed) core.charge_access(op, t, access.writes());
-    (void)bytes;
+    if (core.decode_mode.timed) {
+        core.charge_access(op, t, access.writes());
+        // The second line of an access that is split.
+        constexpr unsigned line = 1U << timing::line_log2;
+        if ((linear & (line - 1)) + bytes > line && t.host != nullptr) core.charge_split(op, t.physical + (bytes - 1), access.writes());
+    }
     return Place{t.host, t.physical};
 }
 
@@ -82,23 +86,27 @@ static Event device_write(Core& core, PhysicalAddress address, unsigned bytes, u
     return {};
 }
 
-static Event read_part(Core& core, const MicroOp* op, u64 linear, u8* to, unsigned bytes, arch::Access access) {
-    const auto place = locate(core, op, linear, bytes, access);
-    if (!place) return place.event;
-    const bool ram = place.value.host != nullptr;
+static Event read_at(Core& core, const Place& place, u8* to, unsigned bytes) {
+    const bool ram = place.host != nullptr;
     if (ram && core.memory.direct()) {
-        std::memcpy(to, place.value.host, bytes);
+        std::memcpy(to, place.host, bytes);
         return {};
     }
     for (unsigned at = 0; at < bytes; at += 8) {
         const unsigned part = std::min(bytes - at, 8U);
-        const auto address = place.value.physical + at;
+        const auto address = place.physical + at;
         // RAM by transactions needs no step with the kernel: it has no sense of time.
         const auto value = ram ? Outcome<u64>{core.bus.read(address, part)} : device_read(core, address, part);
         if (!value) return value.event;
         std::memcpy(to + at, &value.value, part);
     }
     return {};
+}
+
+static Event read_part(Core& core, const MicroOp* op, u64 linear, u8* to, unsigned bytes, arch::Access access) {
+    const auto place = locate(core, op, linear, bytes, access);
+    if (!place) return place.event;
+    return read_at(core, place.value, to, bytes);
 }
 
 static Event write_part(Core& core, const Place& place, const u8* from, unsigned bytes) {
@@ -179,10 +187,7 @@ void data_miss(Core& core, const MicroOp& op, u32 latency) {
     core.model.note_miss(static_cast<u8>(core.block->count - op.remaining), latency, {.data_cache = latency - hit});
 }
 
-void split(Core& core, const MicroOp& op, PhysicalAddress last_byte, bool write) {
-    const u32 latency = write ? core.port.store(last_byte) : core.port.load(last_byte);
-    if (latency != core.port.load_hit_latency()) data_miss(core, op, latency);
-}
+void split(Core& core, const MicroOp& op, PhysicalAddress last_byte, bool write) { core.charge_split(&op, last_byte, write); }
 
 // The segment that an address fault is blamed on: the operand's, or the stack's for pushes and pops.
 static arch::SegmentRegister linear_segment(const MicroOp& op) { return op.memory() ? op.segment() : arch::ss; }
@@ -200,9 +205,33 @@ template <class T>
 Outcome<T> load_for_write(Core& core, const MicroOp& op, u64 linear) {
     if (!canonical(linear) || !canonical(linear + sizeof(T) - 1)) [[unlikely]] return segment_fault(linear_segment(op));
     if (misaligned(core, linear, sizeof(T))) [[unlikely]] return arch::exception(arch::Vector::ac);
+    const auto how = core.access(arch::AccessKind::read_modify_write);
+    auto& places = core.write_places;
+    places.in_first = in_first_page(linear, sizeof(T));
     T value{};
-    if (const auto event = read_any(core, &op, linear, &value, sizeof value, core.access(arch::AccessKind::read_modify_write))) return event;
+    for (unsigned part = 0, at = 0; at < sizeof(T); ++part) {
+        const unsigned bytes = part == 0 ? places.in_first : static_cast<unsigned>(sizeof(T)) - at;
+        const auto place = locate(core, &op, part == 0 ? linear : next_page(core, linear), bytes, how);
+        if (!place) return place.event;
+        places.host[part] = place.value.host;
+        places.physical[part] = place.value.physical;
+        at += bytes;
+    }
+    for (unsigned part = 0, at = 0; at < sizeof(T); ++part) {
+        const unsigned bytes = part == 0 ? places.in_first : static_cast<unsigned>(sizeof(T)) - at;
+        if (const auto event = read_at(core, {places.host[part], places.physical[part]}, reinterpret_cast<u8*>(&value) + at, bytes)) return event;
+        at += bytes;
+    }
     return value;
+}
+
+template <class T>
+Event store_back(Core& core, T value) {
+    const auto& places = core.write_places;
+    const auto* bytes = reinterpret_cast<const u8*>(&value);
+    if (const auto event = write_part(core, {places.host[0], places.physical[0]}, bytes, places.in_first)) return event;
+    if (places.in_first == sizeof(T)) return {};
+    return write_part(core, {places.host[1], places.physical[1]}, bytes + places.in_first, static_cast<unsigned>(sizeof(T)) - places.in_first);
 }
 
 template <class T>
@@ -221,9 +250,17 @@ Outcome<T> load_checked(Core& core, const MicroOp& op) {
 
 template <class T>
 Outcome<T> load_for_write_checked(Core& core, const MicroOp& op) {
-    const auto linear = core.linear(op, sizeof(T), true);
-    if (!linear) return linear.event;
-    return load_for_write<T>(core, op, linear.value);
+    const auto address = core.linear(op, sizeof(T), true);
+    if (!address) return address.event;
+    const u64 linear = address.value;
+    const auto& entry = core.mmu.data.at(linear);
+    const bool hit = (((linear + sizeof(T) - 1) & ~page_offset_mask) | core.data_context) == entry.write_tag;
+    if (!hit || (core.decode_mode.timed && !account<sizeof(T)>(core, op, entry, linear, true))) return load_for_write<T>(core, op, linear);
+    auto* const host = reinterpret_cast<u8*>(linear + entry.addend);
+    core.write_places = {.host = {host, nullptr}, .physical = {PhysicalAddress{static_cast<u64>(host - core.host_base)}, {}}, .in_first = sizeof(T)};
+    T value;
+    std::memcpy(&value, host, sizeof value);
+    return value;
 }
 
 template <class T>
@@ -236,6 +273,7 @@ Event store_checked(Core& core, const MicroOp& op, T value) {
 #define VTSIM_ACCESS(T)                                                     \
     template Outcome<T> load<T>(Core&, const MicroOp&, u64);                \
     template Outcome<T> load_for_write<T>(Core&, const MicroOp&, u64);      \
+    template Event store_back<T>(Core&, T);                                 \
     template Event store<T>(Core&, const MicroOp&, u64, T);                 \
     template Outcome<T> load_checked<T>(Core&, const MicroOp&);             \
     template Outcome<T> load_for_write_checked<T>(Core&, const MicroOp&);   \

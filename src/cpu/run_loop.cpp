@@ -18,6 +18,12 @@ constexpr i64 smallest_grant = 64;               // instructions: more than a bl
 static_assert(smallest_grant > BlockDecoder::max_instructions);
 constexpr i64 largest_grant = i64{1} << 40;
 
+// There is no block at RIP: its fetch faults or exits.
+void refuse_fetch(Core& core, arch::Event event) {
+    core.drop_block();
+    events::handle(core, event, 0);
+}
+
 Next start_any(Core& core, const Block& block) { return core.decode_mode.timed ? start<true>(core, block) : start<false>(core, block); }
 
 }  // namespace
@@ -25,10 +31,14 @@ Next start_any(Core& core, const Block& block) { return core.decode_mode.timed ?
 // ---- blocks -------------------------------------------------------------------------------------------------------------
 
 arch::Outcome<Block*> Core::find_block(u64 linear) {
-    const u64 page = linear & ~page_offset_mask;
     const auto frame = fetch_frame(linear);
     if (!frame) return frame.event;
-    const u64 key = (frame.value | (linear & page_offset_mask)) | mode_bits;
+    return find_block_in_page(linear, frame.value);
+}
+
+arch::Outcome<Block*> Core::find_block_in_page(u64 linear, u64 frame) {
+    const u64 page = linear & ~page_offset_mask;
+    const u64 key = (frame | (linear & page_offset_mask)) | mode_bits;
     Block* found = params.engine.block_cache ? blocks.find(key) : nullptr;
     if (found != nullptr && found->crosses_page()) {
         // The second page may be mapped elsewhere now.
@@ -37,11 +47,12 @@ arch::Outcome<Block*> Core::find_block(u64 linear) {
         if (second.value != found->second_frame) found = nullptr;
     }
     if (found == nullptr) {
-        const auto decoded = decode_block(linear, frame.value);
+        const auto decoded = decode_block(linear, frame);
         if (!decoded) return decoded.event;
         found = decoded.value;
     }
     s.gpr[arch::State::code_page_register] = page;
+    code_frame = frame;
     return found;
 }
 
@@ -86,8 +97,7 @@ Next enter(Core& core) {
         }
         const auto block = core.find_block(linear);
         if (!block) [[unlikely]] {
-            core.drop_block();
-            events::handle(core, block.event, 0);
+            refuse_fetch(core, block.event);
             continue;
         }
         if (!core.code64() && core.s.rip + block.value->bytes - 1 > core.s.segment[arch::cs].limit) [[unlikely]] {
@@ -155,8 +165,12 @@ Next follow(Core& core, const MicroOp& terminal, Link& link) {
     if (core.attention) [[unlikely]] return nullptr;
     if (!canonical(linear)) [[unlikely]] return enter(core);
     const u32 empties = core.blocks.empties;
-    const auto block = core.find_block(linear);
-    if (!block) [[unlikely]] return enter(core);            // the same fault again, delivered there
+    // In the same page no fetch asks for a translation again, whether the link is there already or not.
+    const auto block = link.target < page_size ? core.find_block_in_page(linear, core.code_frame) : core.find_block(linear);
+    if (!block) [[unlikely]] {
+        refuse_fetch(core, block.event);
+        return enter(core);
+    }
     if (core.params.engine.chaining && !block.value->crosses_page() && empties == core.blocks.empties) {
         link.block = block.value;
         link.generation = block.value->generation;

@@ -42,6 +42,7 @@ template <bool timed>
         if (entry.tag != ((linear & ~page_offset_mask) | core.fetch_context) || entry.frame != block->frame) [[unlikely]] return slow::follow(core, terminal, link);
         if (timed && !core.mmu.touch_fetch(entry.way, entry.serial)) [[unlikely]] return slow::follow(core, terminal, link);
         core.s.gpr[arch::State::code_page_register] = linear & ~page_offset_mask;
+        core.code_frame = entry.frame;
     }
     return start<timed>(core, *block);
 }
@@ -51,11 +52,13 @@ template <bool timed>
 [[gnu::always_inline]] inline Next go_to(Core& core, u64 linear) {
     const auto& entry = core.mmu.fetch.at(linear);
     if (entry.tag != ((linear & ~page_offset_mask) | core.fetch_context)) [[unlikely]] return slow::indirect(core, linear);
-    if (timed && !core.mmu.touch_fetch(entry.way, entry.serial)) [[unlikely]] return slow::indirect(core, linear);
     const u64 key = (entry.frame | (linear & page_offset_mask)) | core.mode_bits;
     const Block* block = core.blocks.find_fast(key);
     if (block->key != key || block->crosses_page()) [[unlikely]] return slow::indirect(core, linear);
+    // Last, because it counts: whoever goes the other way looks up by himself.
+    if (timed && !core.mmu.touch_fetch(entry.way, entry.serial)) [[unlikely]] return slow::indirect(core, linear);
     core.s.gpr[arch::State::code_page_register] = linear & ~page_offset_mask;
+    core.code_frame = entry.frame;
     return start<timed>(core, *block);
 }
 

@@ -248,7 +248,9 @@ bool build_mov_control(const Decoded& decoded, Built& op) {
     if (ZydisRegisterGetClass(decoded.operand(writes ? 0 : 1).reg.value) == ZYDIS_REGCLASS_DEBUG) return build_mov_debug(decoded, op);
     if (!exists(writes ? op.dst : op.src)) return build_undefined(op);
     op.flow = Flow::ends;
-    op.handler = writes ? &complex_end<mov_to_control> : &complex_end<mov_from_control>;
+    constexpr u8 cr8 = 8;
+    if (!writes) op.handler = &complex_end<mov_from_control>;
+    else op.handler = op.dst == cr8 ? &complex_end<mov_to_control> : &complex_end<serialising<mov_to_control>>;      // MOV CR8 does not serialise
     return true;
 }
 

@@ -54,7 +54,7 @@ Event mov_from_debug(Core& core, const MicroOp& op) {
 bool build_mov_debug(const Decoded& decoded, Built& op) {
     const bool writes = ZydisRegisterGetClass(decoded.operand(0).reg.value) == ZYDIS_REGCLASS_DEBUG;
     op.flow = Flow::ends;
-    op.handler = writes ? &complex_end<mov_to_debug> : &complex_end<mov_from_debug>;
+    op.handler = writes ? &complex_end<serialising<mov_to_debug>> : &complex_end<mov_from_debug>;
     return true;
 }
 

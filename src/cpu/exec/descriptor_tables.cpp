@@ -228,12 +228,12 @@ Event arpl(Core& core, const MicroOp& op) {
 }
 
 constexpr Row rows[] = {
-    row<load_table<Table::lgdt>>(ZYDIS_MNEMONIC_LGDT),
-    row<load_table<Table::lidt>>(ZYDIS_MNEMONIC_LIDT),
+    row<serialising<load_table<Table::lgdt>>, Flow::ends>(ZYDIS_MNEMONIC_LGDT),
+    row<serialising<load_table<Table::lidt>>, Flow::ends>(ZYDIS_MNEMONIC_LIDT),
     row<store_table<Table::sgdt>>(ZYDIS_MNEMONIC_SGDT),
     row<store_table<Table::sidt>>(ZYDIS_MNEMONIC_SIDT),
-    row<lldt>(ZYDIS_MNEMONIC_LLDT),
-    row<ltr>(ZYDIS_MNEMONIC_LTR),
+    row<serialising<lldt>, Flow::ends>(ZYDIS_MNEMONIC_LLDT),
+    row<serialising<ltr>, Flow::ends>(ZYDIS_MNEMONIC_LTR),
     row<store_selector<SystemSegment::sldt>>(ZYDIS_MNEMONIC_SLDT),
     row<store_selector<SystemSegment::str>>(ZYDIS_MNEMONIC_STR),
     row<verify<false>>(ZYDIS_MNEMONIC_VERR),

@@ -47,4 +47,12 @@ Next complex_end(Core& core, const MicroOp& op) {
     return enter(core);
 }
 
+// An instruction that waits until all before it have completed, and that nothing overtakes (SDM vol. 3, "Serializing Instructions"): a body with Flow::ends.
+template <Body body>
+[[gnu::noinline]] arch::Event serialising(Core& core, const MicroOp& op) {
+    const arch::Event event = body(core, op);
+    if (!event) core.serialise();
+    return event;
+}
+
 }  // namespace vtsim::cpu

@@ -144,9 +144,9 @@ Event write_base(Core& core, const MicroOp& op) {
 }
 
 constexpr Row rows[] = {
-    row<cpuid_body, Flow::ends>(ZYDIS_MNEMONIC_CPUID),
+    row<serialising<cpuid_body>, Flow::ends>(ZYDIS_MNEMONIC_CPUID),
     row<rdmsr, Flow::ends>(ZYDIS_MNEMONIC_RDMSR),
-    row<wrmsr, Flow::ends>(ZYDIS_MNEMONIC_WRMSR),
+    row<serialising<wrmsr>, Flow::ends>(ZYDIS_MNEMONIC_WRMSR),
     row<rdtsc, Flow::ends>(ZYDIS_MNEMONIC_RDTSC),
     row<rdtscp, Flow::ends>(ZYDIS_MNEMONIC_RDTSCP),
     row<rdpid>(ZYDIS_MNEMONIC_RDPID),

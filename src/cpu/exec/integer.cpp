@@ -90,7 +90,7 @@ struct NegMemory {
     static Event run(Core& core, const MicroOp& op) {
         const auto old = slow::load_for_write_checked<T>(core, op);
         if (!old) return old.event;
-        if (const auto event = slow::store_checked<T>(core, op, static_cast<T>(T{0} - old.value))) return event;
+        if (const auto event = slow::store_back<T>(core, static_cast<T>(T{0} - old.value))) return event;
         alu<Alu::sub, T, true>(core, T{0}, old.value);
         return {};
     }
@@ -101,7 +101,7 @@ struct NotMemory {
     static Event run(Core& core, const MicroOp& op) {
         const auto old = slow::load_for_write_checked<T>(core, op);
         if (!old) return old.event;
-        return slow::store_checked<T>(core, op, static_cast<T>(~old.value));
+        return slow::store_back<T>(core, static_cast<T>(~old.value));
     }
 };
 
@@ -137,7 +137,7 @@ struct CompareExchange {
         const auto old = slow::load_for_write_checked<T>(core, op);
         if (!old) return old.event;
         // The destination is written in both cases, as the bus would see it.
-        if (const auto event = slow::store_checked<T>(core, op, old.value == accumulator ? replacement : old.value)) return event;
+        if (const auto event = slow::store_back<T>(core, old.value == accumulator ? replacement : old.value)) return event;
         alu<Alu::cmp, T, true>(core, accumulator, old.value);
         if (old.value != accumulator) core.set_reg<T>(arch::rax, old.value);
         return {};
@@ -157,7 +157,7 @@ struct ExchangeAdd {
         }
         const auto old = slow::load_for_write_checked<T>(core, op);
         if (!old) return old.event;
-        if (const auto event = slow::store_checked<T>(core, op, static_cast<T>(old.value + addend))) return event;
+        if (const auto event = slow::store_back<T>(core, static_cast<T>(old.value + addend))) return event;
         alu<Alu::add, T, true>(core, old.value, addend);
         core.set_reg<T>(op.src, old.value);
         return {};

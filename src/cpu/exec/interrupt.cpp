@@ -224,9 +224,9 @@ struct Iret {
 bool build_iret(const Decoded& decoded, Built& op) {
     op.width = decoded.instruction.operand_width == 16 ? 1 : decoded.instruction.operand_width == 32 ? 2 : 3;
     switch (op.width) {
-        case 1: return build_body<Iret<u16>::run, Flow::ends>(decoded, op);
-        case 2: return build_body<Iret<u32>::run, Flow::ends>(decoded, op);
-        default: return build_body<Iret<u64>::run, Flow::ends>(decoded, op);
+        case 1: return build_body<serialising<Iret<u16>::run>, Flow::ends>(decoded, op);
+        case 2: return build_body<serialising<Iret<u32>::run>, Flow::ends>(decoded, op);
+        default: return build_body<serialising<Iret<u64>::run>, Flow::ends>(decoded, op);
     }
 }
 

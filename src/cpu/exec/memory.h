@@ -22,6 +22,8 @@ namespace slow {
 // Translation, permissions, TLBs, caches, devices: everything but a hit. (core_access.cpp)
 template <class T> arch::Outcome<T> load(Core& core, const MicroOp& op, u64 linear);
 template <class T> arch::Outcome<T> load_for_write(Core& core, const MicroOp& op, u64 linear);
+// The second half of a read-modify-write, to where the last load_for_write found its operand: one access of the TLB and the caches does for both halves.
+template <class T> arch::Event store_back(Core& core, T value);
 template <class T> arch::Event store(Core& core, const MicroOp& op, u64 linear, T value);
 // With segmentation, from the micro-op.
 template <class T> arch::Outcome<T> load_checked(Core& core, const MicroOp& op);
@@ -89,7 +91,7 @@ template <class T, Form form, bool timed, class Modify>
     if constexpr (form == Form::checked) {
         const auto old = slow::load_for_write_checked<T>(core, op);
         if (!old) [[unlikely]] return old.event;
-        return slow::store_checked<T>(core, op, modify(old.value));
+        return slow::store_back<T>(core, modify(old.value));
     } else {
         const u64 linear = address_of<form>(core, op);
         const auto& entry = core.mmu.data.at(linear);
@@ -105,7 +107,7 @@ template <class T, Form form, bool timed, class Modify>
         }
         const auto old = slow::load_for_write<T>(core, op, linear);
         if (!old) [[unlikely]] return old.event;
-        return slow::store<T>(core, op, linear, modify(old.value));
+        return slow::store_back<T>(core, modify(old.value));
     }
 }
 

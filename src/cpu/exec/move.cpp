@@ -316,7 +316,7 @@ struct XchgMemory {
         const T value = core.reg<T>(number);
         const auto old = slow::load_for_write_checked<T>(core, op);
         if (!old) return old.event;
-        if (const auto event = slow::store_checked<T>(core, op, value)) return event;
+        if (const auto event = slow::store_back<T>(core, value)) return event;
         core.set_reg<T>(number, old.value);
         return {};
     }

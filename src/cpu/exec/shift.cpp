@@ -125,13 +125,13 @@ Event shift_memory(Core& core, const MicroOp& op) {
     const unsigned count = ((op.flags & MicroOp::has_immediate) != 0 ? static_cast<unsigned>(op.imm) : static_cast<unsigned>(core.s.gpr[arch::rcx])) & count_mask<T>;
     const auto old = slow::load_for_write_checked<T>(core, op);
     if (!old) return old.event;
-    if (count == 0) return slow::store_checked<T>(core, op, old.value);
+    if (count == 0) return slow::store_back<T>(core, old.value);
     const u64 rflags = core.s.rflags;
     const auto lazy = core.s.lazy;
     T result;
     if constexpr (is_rotate(kind)) result = rotate<kind, T>(core, old.value, count);
     else result = shift<kind, T, true>(core, old.value, count - 1);
-    const auto event = slow::store_checked<T>(core, op, result);
+    const auto event = slow::store_back<T>(core, result);
     if (event) {
         core.s.rflags = rflags;
         core.s.lazy = lazy;
@@ -173,7 +173,7 @@ Event double_shift(Core& core, const MicroOp& op) {
     }
     const T b = core.reg<T>(op.src);
     if (count == 0) {
-        if (op.memory()) return slow::store_checked<T>(core, op, a);
+        if (op.memory()) return slow::store_back<T>(core, a);
         core.set_reg<T>(op.dst, a);
         return {};
     }
@@ -197,7 +197,7 @@ Event double_shift(Core& core, const MicroOp& op) {
         carry = ((a >> (count - 1)) & 1) != 0;
     }
     if (op.memory()) {
-        if (const auto event = slow::store_checked<T>(core, op, result)) return event;
+        if (const auto event = slow::store_back<T>(core, result)) return event;
     } else {
         core.set_reg<T>(op.dst, result);
     }

@@ -130,8 +130,8 @@ constexpr Row rows[] = {
     row<&vmptrst>(ZYDIS_MNEMONIC_VMPTRST),
     row<&vmread>(ZYDIS_MNEMONIC_VMREAD),
     row<&vmwrite>(ZYDIS_MNEMONIC_VMWRITE),
-    row<&invept, Flow::ends>(ZYDIS_MNEMONIC_INVEPT),
-    row<&invvpid, Flow::ends>(ZYDIS_MNEMONIC_INVVPID),
+    row<serialising<&invept>, Flow::ends>(ZYDIS_MNEMONIC_INVEPT),
+    row<serialising<&invvpid>, Flow::ends>(ZYDIS_MNEMONIC_INVVPID),
     row<&enter_guest<true>, Flow::ends>(ZYDIS_MNEMONIC_VMLAUNCH),
     row<&enter_guest<false>, Flow::ends>(ZYDIS_MNEMONIC_VMRESUME),
 };

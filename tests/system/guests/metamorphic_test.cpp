@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is only there for speed changes no figure: each switch off, and the same run again.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <sstream>
+
+#include "support/guest_run.h"
+
+namespace vtsim::test {
+namespace {
+
+const std::vector<std::string> kernels{"workload=compute iters=2000", "workload=branchy iters=2000",  "workload=copy iters=4",       "workload=copyalias iters=4", "workload=random mb=1 count=2000 pages=4k",
+                                       "workload=stream mb=1 iters=1", "workload=chase bytes=65536 stride=64 count=2000 pages=4k", "workload=cpuid count=50",    "workload=vmcall count=50", "workload=footprint blocks=300 iters=3",
+                                       "workload=selftest"};
+
+struct Switch {
+    const char* name;
+    const char* key;
+    const char* value;
+};
+const Switch switches[] = {
+    {"Again", "machine.mode", ""},                 // nothing: the run repeated
+    {"MmuFilters", "mmu.filters", "false"},        {"CacheFilters", "cache.filters", "false"}, {"Dmi", "bus.dmi", "false"},       {"BlockCache", "engine.block_cache", "false"},
+    {"Chaining", "engine.chaining", "false"},      {"Fusion", "engine.fusion", "false"},
+};
+
+std::string first_difference(const std::string& left, const std::string& right) {
+    std::istringstream a(left), b(right);
+    std::string line_a, line_b;
+    while (std::getline(a, line_a) && std::getline(b, line_b))
+        if (line_a != line_b) return line_a + " against " + line_b;
+    return left == right ? "" : "one has more figures";
+}
+
+// Each run as it is, kept for all switches of this process.
+const GuestResult& baseline(const GuestRun& run) {
+    static std::map<std::string, GuestResult> results;
+    const auto key = run.workload + (run.vmm ? "+" : "-") + std::to_string(static_cast<int>(run.mode));
+    const auto found = results.find(key);
+    return found != results.end() ? found->second : results.emplace(key, run_guest(run)).first->second;
+}
+
+class Metamorphic : public testing::TestWithParam<std::tuple<Switch, Mode>> {};
+
+TEST_P(Metamorphic, ChangesNoFigure) {
+    const auto& [off, mode] = GetParam();
+    for (const bool hosted : {false, true}) {
+        for (const auto& kernel : kernels) {
+            GuestRun run{.workload = kernel, .vmm = std::nullopt, .settings = {}, .mode = mode, .elf32 = false};
+            if (hosted) run.vmm = "ept=4k";
+            const auto& with = baseline(run);
+            if (*off.value != '\0') run.settings.emplace_back(off.key, off.value);
+            const auto without = run_guest(run);
+            EXPECT_TRUE(with.succeeded()) << kernel;
+            EXPECT_EQ(with.serial, without.serial) << kernel;
+            EXPECT_EQ(first_difference(as_text(with.figures), as_text(without.figures)), "") << kernel << (hosted ? " under the VMM" : " alone");
+        }
+    }
+}
+
+std::string test_name(const testing::TestParamInfo<std::tuple<Switch, Mode>>& tested) {
+    const Mode mode = std::get<Mode>(tested.param);
+    return std::string{std::get<Switch>(tested.param).name} + (mode == Mode::functional ? "Functional" : mode == Mode::warm ? "Warm" : "Timing");
+}
+INSTANTIATE_TEST_SUITE_P(Switches, Metamorphic, testing::Combine(testing::ValuesIn(switches), testing::Values(Mode::functional, Mode::warm, Mode::timing)), test_name);
+
+}  // namespace
+}  // namespace vtsim::test
