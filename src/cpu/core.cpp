@@ -270,6 +270,12 @@ void Core::charge_access(const MicroOp* op, const mmu::Translation& translation,
         return;
     }
     model.charge(timing::Bucket::data_cache, parts.data_cache);
+    charge_translation(translation);
+}
+
+void Core::charge_translation(const mmu::Translation& translation) {
+    if (mode_ != Mode::timing) return;
+    const auto parts = parts_of(translation.latency);
     model.charge(timing::Bucket::tlb, parts.tlb);
     model.charge(timing::Bucket::walk_native, parts.walk_native);
     model.charge(timing::Bucket::walk_ept, parts.walk_ept);

@@ -243,6 +243,7 @@ public:
     // Timing mode: what an access cost beyond a first-level hit. `op` is nullptr for accesses of no instruction of the block (descriptor tables, stacks of
     // events): they are charged in full.
     void charge_access(const MicroOp* op, const mmu::Translation& translation, bool write);
+    void charge_translation(const mmu::Translation& translation);                     // what a translation took, serially
     void charge_split(const MicroOp* op, PhysicalAddress last_byte, bool write);      // the second line of an access that crosses one
     void charge_fetch(const mmu::Translation& translation);
     [[nodiscard]] bool apic_page(PhysicalAddress address) const;

@@ -203,6 +203,13 @@ void CoreModel::wait_blaming(u64 until, Bucket rest) {
     }
 }
 
+void CoreModel::charge_string(u64 bytes, u64 excess) {
+    charge(Bucket::instruction_issue, (bytes + params_.string_bytes_per_cycle - 1) / params_.string_bytes_per_cycle);
+    u64 wait = excess / params_.line_fill_buffers;
+    if (dram_ != nullptr) wait += dram_->occupy(cycles(), dram_->take_pending());
+    charge(Bucket::data_cache, wait);
+}
+
 void CoreModel::serialise() {
     if (completed_ > front_) wait_until(completed_, Bucket::instruction_issue);
     in_flight_head_ = in_flight_tail_;

@@ -85,6 +85,9 @@ public:
     void serialise();
     // Cycles in which nothing issues.
     void charge(Bucket bucket, u64 cycles) { advance(bucket, to_ticks(cycles)); }
+    // A repeated string instruction moved `bytes`; `excess` is the sum of what its references took beyond first-level hits. They overlap as far as there are line-fill
+    // buffers and bandwidth of memory.
+    void charge_string(u64 bytes, u64 excess);
     void idle(u64 cycles) { charge(Bucket::idle, cycles); }
     // Idle until that cycle of the local clock; nothing if it has passed.
     void idle_until(u64 cycle) {

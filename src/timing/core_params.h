@@ -18,6 +18,8 @@ struct CoreModelParams {
     u32 page_walkers = 2;
     u32 mispredict_penalty = 16;
     u32 interrupt_delivery = 300;
+    u32 string_startup = 35;
+    u32 string_bytes_per_cycle = 32;
 
     void validate() const;      // throws ConfigError
 };
@@ -36,6 +38,8 @@ inline constexpr auto schema<timing::CoreModelParams> = std::tuple{
     Param{"page_walkers", &timing::CoreModelParams::page_walkers, "page walks that may run at once, at most 8"},
     Param{"mispredict_penalty", &timing::CoreModelParams::mispredict_penalty, "cycles from the resolution of a mispredicted branch to the next issue"},
     Param{"interrupt_delivery", &timing::CoreModelParams::interrupt_delivery, "cycles of the microcode that delivers an event through the IDT, without its memory references"},
+    Param{"string_startup", &timing::CoreModelParams::string_startup, "cycles before a repeated MOVS or STOS moves its first bytes"},
+    Param{"string_bytes_per_cycle", &timing::CoreModelParams::string_bytes_per_cycle, "bytes that a repeated MOVS or STOS moves per cycle when all hit the first level"},
 };
 
 }  // namespace vtsim::config

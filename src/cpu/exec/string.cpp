@@ -61,10 +61,64 @@ Event element(Core& core, const MicroOp& op, u64 mask) {
     return {};
 }
 
+// What one half of a fast string operation does to TLB and caches: one translation and one reference a line. nullptr: not RAM.
+arch::Outcome<u8*> touch_run(Core& core, u64 linear, u64 bytes, bool write, u64& excess) {
+    const auto place = core.mmu.translate(linear, core.access(write ? arch::AccessKind::store : arch::AccessKind::load));
+    if (!place) {
+        core.fault = core.mmu.details;
+        return place.event;
+    }
+    if (place.value.host == nullptr) return static_cast<u8*>(nullptr);
+    core.charge_translation(place.value);
+    const u64 first = place.value.physical.value() >> timing::line_log2, last = (place.value.physical.value() + bytes - 1) >> timing::line_log2;
+    for (u64 line = first; line <= last; ++line) {
+        const PhysicalAddress address{line << timing::line_log2};
+        excess += (write ? core.port.store(address) : core.port.load(address)) - core.port.load_hit_latency();
+    }
+    return place.value.host;
+}
+
+// Forward MOVS and STOS where structures are modelled: Intel's fast strings work on whole lines (optimization manual, "Enhanced REP MOVSB and STOSB Operation"), here up to the
+// end of a page. Returns the number of elements done; 0: one at a time, please.
+template <StringOp kind, class T>
+arch::Outcome<u64> timed_run(Core& core, const MicroOp& op, u64 count) {
+    if (core.decode_mode.single_step || !core.code64() || op.address_size() != AddressSize::a64 || (core.s.rflags & arch::rflags::df) != 0 || op.src >= arch::fs) return u64{0};
+    const u64 to = core.s.gpr[arch::rdi], from = core.s.gpr[arch::rsi];
+    const auto whole = [](u64 bytes) { return bytes - bytes % sizeof(T); };
+    u64 bytes = whole(std::min(count * sizeof(T), page_size - (to & page_offset_mask)));
+    if constexpr (kind == StringOp::movs) bytes = std::min(bytes, whole(page_size - (from & page_offset_mask)));
+    if (bytes == 0 || !canonical(to) || (kind == StringOp::movs && !canonical(from))) return u64{0};
+    u64 excess = 0;
+    const u8* in = nullptr;
+    if constexpr (kind == StringOp::movs) {
+        const auto source = touch_run(core, from, bytes, false, excess);
+        if (!source) return source.event;
+        if (source.value == nullptr) return u64{0};
+        in = source.value;
+    }
+    const auto target = touch_run(core, to, bytes, true, excess);
+    if (!target) return target.event;
+    if (target.value == nullptr) return u64{0};
+    if (core.mode() == Mode::timing) core.model.charge_string(bytes, excess);
+    u8* const out = target.value;
+    const PhysicalAddress frame{static_cast<u64>(out - core.host_base)};
+    const bool by_bus = !core.memory.direct();
+    T value = core.reg<T>(arch::rax);
+    for (u64 at = 0; at < bytes; at += sizeof(T)) {
+        if constexpr (kind == StringOp::movs) std::memcpy(&value, in + at, sizeof(T));
+        if (by_bus) core.bus.write(frame + at, sizeof(T), value);
+        else std::memcpy(out + at, &value, sizeof(T));
+    }
+    if (!by_bus && core.memory.holds_code(frame)) core.memory.note_code_write(frame, static_cast<unsigned>(bytes));
+    if constexpr (kind == StringOp::movs) core.s.gpr[arch::rsi] += bytes;
+    core.s.gpr[arch::rdi] += bytes;
+    return bytes / sizeof(T);
+}
+
 // Forward MOVS and STOS in functional mode: as many elements as both pages hold, when the translation cache has them. Returns the number done.
 template <StringOp kind, class T>
 u64 bulk(Core& core, const MicroOp& op, u64 count) {
-    if (core.decode_mode.timed || !core.code64() || op.address_size() != AddressSize::a64 || (core.s.rflags & arch::rflags::df) != 0 || op.src >= arch::fs) return 0;
+    if (!core.code64() || op.address_size() != AddressSize::a64 || (core.s.rflags & arch::rflags::df) != 0 || op.src >= arch::fs) return 0;
     const u64 to = core.s.gpr[arch::rdi];
     const auto& target = core.mmu.data.at(to);
     if (((to & ~page_offset_mask) | core.data_context) != target.write_tag) return 0;
@@ -98,11 +152,15 @@ template <StringOp kind, class T>
 Event run_string(Core& core, const MicroOp& op) {
     const u64 mask = address_mask(op);
     if ((op.flags & (MicroOp::rep | MicroOp::repne)) == 0) return element<kind, T>(core, op, mask);
+    if constexpr (kind == StringOp::movs || kind == StringOp::stos)
+        if (core.mode() == Mode::timing) core.model.charge(timing::Bucket::instruction_issue, core.params.core.string_startup);
     for (;;) {
         u64 count = core.s.gpr[arch::rcx] & mask;
         if (count == 0) return {};
         if constexpr (kind == StringOp::movs || kind == StringOp::stos) {
-            if (const u64 done = bulk<kind, T>(core, op, count); done != 0) {
+            const auto run = core.decode_mode.timed ? timed_run<kind, T>(core, op, count) : arch::Outcome<u64>{bulk<kind, T>(core, op, count)};
+            if (!run) return run.event;
+            if (const u64 done = run.value; done != 0) {
                 set_counter(core, arch::rcx, count - done, mask);
                 if (count == done) return {};
                 if (core.attention) return {arch::EventKind::restart, 0, 0};
