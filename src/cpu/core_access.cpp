@@ -242,10 +242,19 @@ Event store(Core& core, const MicroOp& op, u64 linear, T value) {
 }
 
 template <class T>
+static u8* cached(Core& core, const MicroOp& op, u64 linear, bool write) {
+    return core.decode_mode.timed ? find_cached<T, true>(core, op, linear, write) : find_cached<T, false>(core, op, linear, write);
+}
+
+template <class T>
 Outcome<T> load_checked(Core& core, const MicroOp& op) {
     const auto linear = core.linear(op, sizeof(T), false);
     if (!linear) return linear.event;
-    return core.decode_mode.timed ? load_at<T, true>(core, op, linear.value) : load_at<T, false>(core, op, linear.value);
+    const u8* place = cached<T>(core, op, linear.value, false);
+    if (place == nullptr) [[unlikely]] return load<T>(core, op, linear.value);
+    T value;
+    std::memcpy(&value, place, sizeof value);
+    return value;
 }
 
 template <class T>
@@ -267,7 +276,10 @@ template <class T>
 Event store_checked(Core& core, const MicroOp& op, T value) {
     const auto linear = core.linear(op, sizeof(T), true);
     if (!linear) return linear.event;
-    return core.decode_mode.timed ? store_at<T, true>(core, op, linear.value, value) : store_at<T, false>(core, op, linear.value, value);
+    u8* place = cached<T>(core, op, linear.value, true);
+    if (place == nullptr) [[unlikely]] return store<T>(core, op, linear.value, value);
+    std::memcpy(place, &value, sizeof value);
+    return {};
 }
 
 #define VTSIM_ACCESS(T)                                                     \

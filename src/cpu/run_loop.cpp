@@ -173,7 +173,7 @@ Next follow(Core& core, const MicroOp& terminal, Link& link) {
     }
     if (core.params.engine.chaining && !block.value->crosses_page() && empties == core.blocks.empties) {
         link.block = block.value;
-        link.generation = block.value->generation;
+        (link.target < page_size ? link.generation : link.generation_elsewhere) = block.value->generation;
     }
     return start_any(core, *block.value);
 }
@@ -184,7 +184,7 @@ Next start_timed(Core& core, const Block& block) {
     core.touch_code(block);
     core.budget -= block.count;
     if (core.budget < 0 || core.model.cycles() >= core.cycle_limit) [[unlikely]] return leave_before(core, block);
-    return dispatch(core, block.ops[0]);
+    return dispatch(core, *block.ops());
 }
 
 Next indirect(Core& core, u64 linear_target) {

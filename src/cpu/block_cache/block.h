@@ -12,7 +12,7 @@ namespace vtsim::cpu {
 
 // A run of instructions inside one page that is entered at the top only. Blocks live in the arena of the block cache until that is emptied
 // as a whole; a killed block keeps its place and gets another generation, so that links to it miss.
-struct Block {
+struct alignas(32) Block {
     u64 key;                        // physical address of the first byte | mode bits << 48
     u32 generation;                 // even while alive; links remember it
     u16 count;                      // instructions
@@ -22,17 +22,21 @@ struct Block {
     u16 offset;                     // page offset of the first instruction
     u16 op_count;
     const timing::BlockTiming* timing;   // timing mode only
-    MicroOp* ops;
 
     static constexpr u64 no_frame = ~u64{0};
     [[nodiscard]] bool crosses_page() const { return second_frame != no_frame; }
+    // They follow the block in memory: who starts a block need not load where they are.
+    [[nodiscard]] MicroOp* ops() { return reinterpret_cast<MicroOp*>(this + 1); }
+    [[nodiscard]] const MicroOp* ops() const { return reinterpret_cast<const MicroOp*>(this + 1); }
 };
 
-// Where control goes after a block: stands in the slots after the terminal micro-op. Valid while the block has that generation.
+// Where control goes after a block: stands in the slots after the terminal micro-op. Valid while the block has that generation, which stands in the first
+// of two fields if the successor is in the same page, and in the second if the page's translation must be looked at as well.
 struct Link {
+    static constexpr u32 no_generation = 0;      // of no block
     Block* block;
     u32 generation;
-    u32 pad0;
+    u32 generation_elsewhere;
     u64 target;                     // of the successor: offset from the page of this block, wraps at 64 bits
     u64 pad1;
 };

@@ -46,12 +46,11 @@ void* BlockCache::allocate_bytes(std::size_t bytes) {
 
 Block* BlockCache::allocate(u64 key, unsigned ops) {
     if (chunk_ >= max_chunks) clear();
-    auto* place = static_cast<std::byte*>(allocate_bytes((sizeof(Block) + 31) / 32 * 32 + ops * sizeof(MicroOp)));
+    void* place = allocate_bytes(sizeof(Block) + ops * sizeof(MicroOp));
     auto* block = new (place) Block{};
     block->key = key;
     block->generation = generation_;
     block->second_frame = Block::no_frame;
-    block->ops = reinterpret_cast<MicroOp*>(place + (sizeof(Block) + 31) / 32 * 32);
     ++stats.decoded;
     return block;
 }
@@ -73,7 +72,7 @@ void BlockCache::kill(u64 first, unsigned bytes) {
             const bool overlaps = in_second || (start < first + bytes && start + block->bytes > first);
             if (!overlaps) return false;
             block->generation |= 1;                 // links to it miss from now on
-            for (unsigned i = 0; i < block->op_count; ++i) block->ops[i].handler = &stale;
+            for (unsigned i = 0; i < block->op_count; ++i) block->ops()[i].handler = &stale;
             ++stats.killed;
             if (const auto it = map_.find(block->key); it != map_.end() && it->second == block) map_.erase(it);
             if (auto& front = front_[slot(block->key)]; front == block) front = &none_;

@@ -166,21 +166,21 @@ Block* BlockDecoder::finish(Core& core, const Source& source, u16 end_offset, bo
     block->bytes = static_cast<u16>(end_offset - source.offset);
     block->op_count = static_cast<u16>(ops);
     for (unsigned i = 0; i < instructions; ++i) {
-        block->ops[i] = entries_[i].op;
-        block->ops[i].remaining = static_cast<u8>(instructions - i);
+        block->ops()[i] = entries_[i].op;
+        block->ops()[i].remaining = static_cast<u8>(instructions - i);
     }
     if (needs_link) {
-        MicroOp& terminal = block->ops[instructions];
+        MicroOp& terminal = block->ops()[instructions];
         terminal = MicroOp{};
         terminal.handler = core.decode_mode.code64 ? (core.decode_mode.timed ? &go_on<true> : &go_on<false>) : &enter_at_end;
         terminal.offset = end_offset;
     }
     // Links: the taken and the not taken successor as offsets from the page.
-    auto& taken = link_after(block->ops[ops - 1], 0);
-    auto& other = link_after(block->ops[ops - 1], 1);
+    auto& taken = link_after(block->ops()[ops - 1], 0);
+    auto& other = link_after(block->ops()[ops - 1], 1);
     const u64 end = end_offset;
-    taken = Link{core.blocks.none(), 0, 0, needs_link ? end : end + last.imm, 0};
-    other = Link{core.blocks.none(), 0, 0, end, 0};
+    taken = Link{core.blocks.none(), Link::no_generation, Link::no_generation, needs_link ? end : end + last.imm, 0};
+    other = Link{core.blocks.none(), Link::no_generation, Link::no_generation, end, 0};
     if (core.mode() == Mode::timing) {
         shapes_.clear();
         for (const auto& entry : entries_) shapes_.push_back(entry.shape);

@@ -5,40 +5,35 @@
 namespace vtsim::cpu::exec {
 namespace {
 
-template <Alu operation, class T, Form form, bool timed>
+template <Alu operation, class T, Form form, bool timed, bool live>
 Next alu_from_memory(Core& core, const MicroOp& op) {                // op reg, [mem]
-    const auto b = load<T, form, timed>(core, op);
-    if (!b) [[unlikely]] return raise(core, op, b.event);
-    const T result = alu<operation, T, true>(core, core.reg<T>(op.dst), b.value);
-    if constexpr (writes_result(operation)) core.set_reg<T>(op.dst, result);
-    return next(core, op);
+    return load<T, At<form>, timed>(core, op, [](Core& c, const MicroOp& o, T b) {
+        const T result = alu<operation, T, live>(c, c.reg<T>(o.dst), b);
+        if constexpr (writes_result(operation)) c.set_reg<T>(o.dst, result);
+        return next(c, o);
+    });
 }
 
-template <Alu operation, class T, bool immediate, Form form, bool timed>
+template <class T, bool immediate>
+[[gnu::always_inline]] inline T second(const Core& core, const MicroOp& op) {
+    return immediate ? static_cast<T>(op.imm) : core.reg<T>(op.src);
+}
+
+template <Alu operation, class T, bool immediate, Form form, bool timed, bool live>
 Next alu_to_memory(Core& core, const MicroOp& op) {                  // op [mem], reg or immediate
-    const T b = immediate ? static_cast<T>(op.imm) : core.reg<T>(op.src);
     if constexpr (writes_result(operation)) {
-        // The flags change only when the store succeeded: a fault must find the old ones.
-        T a{}, result{};
-        const auto event = read_modify_write<T, form, timed>(core, op, [&](T old) {
-            a = old;
-            if constexpr (operation == Alu::adc) result = static_cast<T>(old + b + (core.s.lazy.carry(core.s.rflags) ? 1 : 0));
-            else if constexpr (operation == Alu::sbb) result = static_cast<T>(old - b - (core.s.lazy.carry(core.s.rflags) ? 1 : 0));
-            else if constexpr (operation == Alu::add) result = static_cast<T>(old + b);
-            else if constexpr (operation == Alu::sub) result = static_cast<T>(old - b);
-            else if constexpr (operation == Alu::or_) result = static_cast<T>(old | b);
-            else if constexpr (operation == Alu::and_) result = static_cast<T>(old & b);
-            else result = static_cast<T>(old ^ b);
-            return result;
-        });
-        if (event) [[unlikely]] return raise(core, op, event);
-        alu<operation, T, true>(core, a, b);
+        return modify<T, At<form>, timed>(
+            core, op, [](Core& c, const MicroOp& o, T old) { return alu<operation, T, false>(c, old, second<T, immediate>(c, o)); },
+            [](Core& c, const MicroOp& o, T old) {
+                if constexpr (live) alu<operation, T, true>(c, old, second<T, immediate>(c, o));
+                return next(c, o);
+            });
     } else {
-        const auto a = load<T, form, timed>(core, op);
-        if (!a) [[unlikely]] return raise(core, op, a.event);
-        alu<operation, T, true>(core, a.value, b);
+        return load<T, At<form>, timed>(core, op, [](Core& c, const MicroOp& o, T a) {
+            alu<operation, T, true>(c, a, second<T, immediate>(c, o));
+            return next(c, o);
+        });
     }
-    return next(core, op);
 }
 
 template <Alu operation>
@@ -48,9 +43,9 @@ Handler choose(unsigned width, AluKind kind, Form form, bool timed) {
     return by_width(width, [&]<class T>() -> Handler {
         return by_form(form, timed, [&]<Form f, bool t>() -> Handler {
             switch (kind) {
-                case AluKind::register_memory: return &alu_from_memory<operation, T, f, t>;
-                case AluKind::memory_register: return &alu_to_memory<operation, T, false, f, t>;
-                default: return &alu_to_memory<operation, T, true, f, t>;
+                case AluKind::register_memory: return &alu_from_memory<operation, T, f, t, true>;
+                case AluKind::memory_register: return &alu_to_memory<operation, T, false, f, t, true>;
+                default: return &alu_to_memory<operation, T, true, f, t, true>;
             }
         });
     });

@@ -21,14 +21,15 @@ Next jmp(Core& core, const MicroOp& op) {
     return follow<timed>(core, op, link_after(op, 0));
 }
 
+constexpr auto address_after = [](const Core& core, const MicroOp& op) { return core.rip_of(op) + op.length; };
+
 template <bool timed>
 Next call(Core& core, const MicroOp& op) {
-    const u64 return_address = core.rip_of(op) + op.length;
-    const u64 top = core.s.gpr[arch::rsp] - 8;
-    if (const auto event = store_at<u64, timed>(core, op, top, return_address)) [[unlikely]] return raise(core, op, event);
-    core.s.gpr[arch::rsp] = top;
-    if constexpr (timed) core.predictor.call(return_address);
-    return follow<timed>(core, op, link_after(op, 0));
+    return store<u64, BelowStackPointer, timed>(core, op, address_after, [](Core& c, const MicroOp& o) __attribute__((always_inline)) {
+        c.s.gpr[arch::rsp] -= 8;
+        if constexpr (timed) c.predictor.call(address_after(c, o));
+        return follow<timed>(c, o, link_after(o, 0));
+    });
 }
 
 template <bool timed>
@@ -47,23 +48,34 @@ Next jmp_register(Core& core, const MicroOp& op) {
 
 template <Form form, bool timed>
 Next jmp_memory(Core& core, const MicroOp& op) {
-    const auto target = load<u64, form, timed>(core, op);
-    if (!target) [[unlikely]] return raise(core, op, target.event);
-    return jump_indirect<timed>(core, op, target.value);
+    return load<u64, At<form>, timed>(core, op, [](Core& c, const MicroOp& o, u64 target) __attribute__((always_inline)) { return jump_indirect<timed>(c, o, target); });
+}
+
+// The return address is on the stack.
+template <bool timed>
+[[gnu::always_inline]] inline Next enter_called(Core& core, const MicroOp& op, u64 target) {
+    core.s.gpr[arch::rsp] -= 8;
+    if constexpr (timed) {
+        core.predictor.call(address_after(core, op));
+        if (core.predictor.indirect(core.rip_of(op), target)) [[unlikely]] slow::mispredicted(core);
+    }
+    return go_to<timed>(core, target);
+}
+
+template <bool timed>
+[[gnu::noinline]] Next call_slowly(Core& core, const MicroOp& op, u64 target) {
+    if (const auto event = slow::store<u64>(core, op, core.s.gpr[arch::rsp] - 8, address_after(core, op))) return raise(core, op, event);
+    return enter_called<timed>(core, op, target);
 }
 
 template <bool timed>
 [[gnu::always_inline]] inline Next call_to(Core& core, const MicroOp& op, u64 target) {
     if (!canonical(target)) [[unlikely]] return raise(core, op, arch::general_protection());
-    const u64 return_address = core.rip_of(op) + op.length;
-    const u64 top = core.s.gpr[arch::rsp] - 8;
-    if (const auto event = store_at<u64, timed>(core, op, top, return_address)) [[unlikely]] return raise(core, op, event);
-    core.s.gpr[arch::rsp] = top;
-    if constexpr (timed) {
-        core.predictor.call(return_address);
-        if (core.predictor.indirect(core.rip_of(op), target)) [[unlikely]] slow::mispredicted(core);
-    }
-    return go_to<timed>(core, target);
+    u8* place = find_cached<u64, timed>(core, op, core.s.gpr[arch::rsp] - 8, true);
+    if (place == nullptr) [[unlikely]] return call_slowly<timed>(core, op, target);
+    const u64 address = address_after(core, op);
+    __builtin_memcpy(place, &address, sizeof address);
+    return enter_called<timed>(core, op, target);
 }
 
 template <bool timed>
@@ -73,21 +85,19 @@ Next call_register(Core& core, const MicroOp& op) {
 
 template <Form form, bool timed>
 Next call_memory(Core& core, const MicroOp& op) {
-    const auto target = load<u64, form, timed>(core, op);
-    if (!target) [[unlikely]] return raise(core, op, target.event);
-    return call_to<timed>(core, op, target.value);
+    return load<u64, At<form>, timed>(core, op, [](Core& c, const MicroOp& o, u64 target) __attribute__((always_inline)) { return call_to<timed>(c, o, target); });
 }
 
 template <bool timed>
 Next ret(Core& core, const MicroOp& op) {
-    const auto target = load_at<u64, timed>(core, op, core.s.gpr[arch::rsp]);
-    if (!target) [[unlikely]] return raise(core, op, target.event);
-    if (!canonical(target.value)) [[unlikely]] return raise(core, op, arch::general_protection());
-    core.s.gpr[arch::rsp] += 8 + op.imm;
-    if constexpr (timed) {
-        if (core.predictor.ret(target.value)) [[unlikely]] slow::mispredicted(core);
-    }
-    return go_to<timed>(core, target.value);
+    return load<u64, AtStackPointer, timed>(core, op, [](Core& c, const MicroOp& o, u64 target) __attribute__((always_inline)) {
+        if (!canonical(target)) [[unlikely]] return raise(c, o, arch::general_protection());
+        c.s.gpr[arch::rsp] += 8 + o.imm;
+        if constexpr (timed) {
+            if (c.predictor.ret(target)) [[unlikely]] slow::mispredicted(c);
+        }
+        return go_to<timed>(c, target);
+    });
 }
 
 // ---- all other modes: bodies that check limits and truncate -----------------------------------------------------------

@@ -28,22 +28,21 @@ template <bool timed>
     if constexpr (timed) return slow::start_timed(core, block);
     core.budget -= block.count;
     if (core.budget < 0) [[unlikely]] return slow::leave_before(core, block);
-    return dispatch(core, block.ops[0]);
+    return dispatch(core, *block.ops());
 }
 
 // Follows a direct link. Same page: the generation decides. Another page: the instruction translation of the target must still lead to the block's frame.
 template <bool timed>
 [[gnu::always_inline]] inline Next follow(Core& core, const MicroOp& terminal, Link& link) {
     const Block* block = link.block;
-    if (block->generation != link.generation) [[unlikely]] return slow::follow(core, terminal, link);
-    if (link.target >= page_size) {
-        const u64 linear = core.s.gpr[arch::State::code_page_register] + link.target;
-        const auto& entry = core.mmu.fetch.at(linear);
-        if (entry.tag != ((linear & ~page_offset_mask) | core.fetch_context) || entry.frame != block->frame) [[unlikely]] return slow::follow(core, terminal, link);
-        if (timed && !core.mmu.touch_fetch(entry.way, entry.serial)) [[unlikely]] return slow::follow(core, terminal, link);
-        core.s.gpr[arch::State::code_page_register] = linear & ~page_offset_mask;
-        core.code_frame = entry.frame;
-    }
+    if (block->generation == link.generation) [[likely]] return start<timed>(core, *block);
+    if (block->generation != link.generation_elsewhere) [[unlikely]] return slow::follow(core, terminal, link);
+    const u64 linear = core.s.gpr[arch::State::code_page_register] + link.target;
+    const auto& entry = core.mmu.fetch.at(linear);
+    if (entry.tag != ((linear & ~page_offset_mask) | core.fetch_context) || entry.frame != block->frame) [[unlikely]] return slow::follow(core, terminal, link);
+    if (timed && !core.mmu.touch_fetch(entry.way, entry.serial)) [[unlikely]] return slow::follow(core, terminal, link);
+    core.s.gpr[arch::State::code_page_register] = linear & ~page_offset_mask;
+    core.code_frame = entry.frame;
     return start<timed>(core, *block);
 }
 

@@ -48,14 +48,12 @@ Next step_register(Core& core, const MicroOp& op) {
 
 template <class T, bool increment, Form form, bool timed>
 Next step_memory(Core& core, const MicroOp& op) {
-    T old{};
-    const auto event = read_modify_write<T, form, timed>(core, op, [&](T value) {
-        old = value;
-        return static_cast<T>(increment ? value + 1 : value - 1);
-    });
-    if (event) [[unlikely]] return raise(core, op, event);
-    increment_or_decrement<T, increment, true>(core, old);
-    return next(core, op);
+    return modify<T, At<form>, timed>(
+        core, op, [](Core&, const MicroOp&, T old) { return static_cast<T>(increment ? old + 1 : old - 1); },
+        [](Core& c, const MicroOp& o, T old) {
+            increment_or_decrement<T, increment, true>(c, old);
+            return next(c, o);
+        });
 }
 
 template <bool increment>

@@ -48,67 +48,113 @@ template <unsigned bytes>
     return true;
 }
 
+// The host's bytes behind a linear address if the translation cache has them for this access, else nullptr.
 template <class T, bool timed>
-[[gnu::always_inline]] inline arch::Outcome<T> load_at(Core& core, const MicroOp& op, u64 linear) {
+[[gnu::always_inline]] inline u8* find_cached(Core& core, const MicroOp& op, u64 linear, bool write) {
     const auto& entry = core.mmu.data.at(linear);
-    if ((((linear + sizeof(T) - 1) & ~page_offset_mask) | core.data_context) == entry.read_tag) [[likely]] {
-        if (!timed || account<sizeof(T)>(core, op, entry, linear, false)) [[likely]] {
+    const u64 wanted = ((linear + sizeof(T) - 1) & ~page_offset_mask) | core.data_context;
+    if (wanted != (write ? entry.write_tag : entry.read_tag)) [[unlikely]] return nullptr;
+    if (timed && !account<sizeof(T)>(core, op, entry, linear, write)) [[unlikely]] return nullptr;
+    auto* place = reinterpret_cast<u8*>(linear + entry.addend);
+    if (place == nullptr) __builtin_unreachable();          // what an entry leads to is never at 0: callers need not look twice
+    return place;
+}
+
+// Where a memory operand is. All the functions below take it as a type.
+template <Form form>
+struct At {
+    static constexpr bool checked = form == Form::checked;
+    static u64 linear(const Core& core, const MicroOp& op) { return address_of<form>(core, op); }
+};
+struct AtStackPointer {
+    static constexpr bool checked = false;
+    static u64 linear(const Core& core, const MicroOp&) { return core.s.gpr[arch::rsp]; }
+};
+struct BelowStackPointer {                 // where PUSH and CALL of 64-bit mode store
+    static constexpr bool checked = false;
+    static u64 linear(const Core& core, const MicroOp&) { return core.s.gpr[arch::rsp] - 8; }
+};
+struct AtFramePointer {
+    static constexpr bool checked = false;
+    static u64 linear(const Core& core, const MicroOp&) { return core.s.gpr[arch::rbp]; }
+};
+
+// An instruction with a memory operand is written as what it does besides the access: functions without state (lambdas that capture nothing) of core, micro-op
+// and value, which end in next(), and in a jump only if they are inlined: large ones say so with an attribute. The hit is inline and leaves the handler without
+// a stack frame; a miss is the tail call of a whole second handler.
+
+template <class T, class Where, class Then>
+[[gnu::noinline]] Next load_slowly(Core& core, const MicroOp& op) {
+    arch::Outcome<T> value = arch::Event{};
+    if constexpr (Where::checked) value = slow::load_checked<T>(core, op);
+    else value = slow::load<T>(core, op, Where::linear(core, op));
+    if (!value) [[unlikely]] return raise(core, op, value.event);
+    return Then{}(core, op, value.value);
+}
+
+// Loads T and goes on with then(core, op, value).
+template <class T, class Where, bool timed, class Then>
+[[gnu::always_inline]] inline Next load(Core& core, const MicroOp& op, Then then) {
+    if constexpr (!Where::checked) {
+        const u64 linear = Where::linear(core, op);
+        if (const u8* place = find_cached<T, timed>(core, op, linear, false)) [[likely]] {
             T value;
-            __builtin_memcpy(&value, reinterpret_cast<const u8*>(linear + entry.addend), sizeof value);
-            return value;
+            __builtin_memcpy(&value, place, sizeof value);
+            return then(core, op, value);
         }
     }
-    return slow::load<T>(core, op, linear);
+    return load_slowly<T, Where, Then>(core, op);
 }
 
-template <class T, bool timed>
-[[gnu::always_inline]] inline arch::Event store_at(Core& core, const MicroOp& op, u64 linear, T value) {
-    const auto& entry = core.mmu.data.at(linear);
-    if ((((linear + sizeof(T) - 1) & ~page_offset_mask) | core.data_context) == entry.write_tag) [[likely]] {
-        if (!timed || account<sizeof(T)>(core, op, entry, linear, true)) [[likely]] {
-            __builtin_memcpy(reinterpret_cast<u8*>(linear + entry.addend), &value, sizeof value);
-            return {};
+template <class T, class Where, class ValueOf, class Then>
+[[gnu::noinline]] Next store_slowly(Core& core, const MicroOp& op) {
+    const T value = ValueOf{}(core, op);
+    arch::Event event;
+    if constexpr (Where::checked) event = slow::store_checked<T>(core, op, value);
+    else event = slow::store<T>(core, op, Where::linear(core, op), value);
+    if (event) [[unlikely]] return raise(core, op, event);
+    return Then{}(core, op);
+}
+
+// Stores value_of(core, op) as T and goes on with then(core, op).
+template <class T, class Where, bool timed, class ValueOf, class Then>
+[[gnu::always_inline]] inline Next store(Core& core, const MicroOp& op, ValueOf value_of, Then then) {
+    if constexpr (!Where::checked) {
+        const u64 linear = Where::linear(core, op);
+        if (u8* place = find_cached<T, timed>(core, op, linear, true)) [[likely]] {
+            const T value = value_of(core, op);
+            __builtin_memcpy(place, &value, sizeof value);
+            return then(core, op);
         }
     }
-    return slow::store<T>(core, op, linear, value);
+    return store_slowly<T, Where, ValueOf, Then>(core, op);
 }
 
-template <class T, Form form, bool timed>
-[[gnu::always_inline]] inline arch::Outcome<T> load(Core& core, const MicroOp& op) {
-    if constexpr (form == Form::checked) return slow::load_checked<T>(core, op);
-    else return load_at<T, timed>(core, op, address_of<form>(core, op));
+template <class T, class Where, class Modify, class Then>
+[[gnu::noinline]] Next modify_slowly(Core& core, const MicroOp& op) {
+    arch::Outcome<T> old = arch::Event{};
+    if constexpr (Where::checked) old = slow::load_for_write_checked<T>(core, op);
+    else old = slow::load_for_write<T>(core, op, Where::linear(core, op));
+    if (!old) [[unlikely]] return raise(core, op, old.event);
+    if (const auto event = slow::store_back<T>(core, Modify{}(core, op, old.value))) [[unlikely]] return raise(core, op, event);
+    return Then{}(core, op, old.value);
 }
 
-template <class T, Form form, bool timed>
-[[gnu::always_inline]] inline arch::Event store(Core& core, const MicroOp& op, T value) {
-    if constexpr (form == Form::checked) return slow::store_checked<T>(core, op, value);
-    else return store_at<T, timed>(core, op, address_of<form>(core, op), value);
-}
-
-// Read, modify, write: one translation for writing, then both halves. `modify` computes the new value; it runs once.
-template <class T, Form form, bool timed, class Modify>
-[[gnu::always_inline]] inline arch::Event read_modify_write(Core& core, const MicroOp& op, Modify modify) {
-    if constexpr (form == Form::checked) {
-        const auto old = slow::load_for_write_checked<T>(core, op);
-        if (!old) [[unlikely]] return old.event;
-        return slow::store_back<T>(core, modify(old.value));
-    } else {
-        const u64 linear = address_of<form>(core, op);
-        const auto& entry = core.mmu.data.at(linear);
-        if ((((linear + sizeof(T) - 1) & ~page_offset_mask) | core.data_context) == entry.write_tag) [[likely]] {
-            if (!timed || account<sizeof(T)>(core, op, entry, linear, true)) [[likely]] {
-                auto* place = reinterpret_cast<u8*>(linear + entry.addend);
-                T value;
-                __builtin_memcpy(&value, place, sizeof value);
-                value = modify(value);
-                __builtin_memcpy(place, &value, sizeof value);
-                return {};
-            }
+// Replaces the old value by modify(core, op, old), which changes nothing else, and goes on with then(core, op, old): the flags change only when the store
+// succeeded, as a fault must find the old ones. One translation, for writing, serves both halves.
+template <class T, class Where, bool timed, class Modify, class Then>
+[[gnu::always_inline]] inline Next modify(Core& core, const MicroOp& op, Modify change, Then then) {
+    if constexpr (!Where::checked) {
+        const u64 linear = Where::linear(core, op);
+        if (u8* place = find_cached<T, timed>(core, op, linear, true)) [[likely]] {
+            T old;
+            __builtin_memcpy(&old, place, sizeof old);
+            const T value = change(core, op, old);
+            __builtin_memcpy(place, &value, sizeof value);
+            return then(core, op, old);
         }
-        const auto old = slow::load_for_write<T>(core, op, linear);
-        if (!old) [[unlikely]] return old.event;
-        return slow::store_back<T>(core, modify(old.value));
     }
+    return modify_slowly<T, Where, Modify, Then>(core, op);
 }
 
 }  // namespace vtsim::cpu

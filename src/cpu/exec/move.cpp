@@ -22,17 +22,16 @@ Next mov_immediate(Core& core, const MicroOp& op) {
 
 template <class T, Form form, bool timed>
 Next mov_load(Core& core, const MicroOp& op) {
-    const auto value = load<T, form, timed>(core, op);
-    if (!value) [[unlikely]] return raise(core, op, value.event);
-    core.set_reg<T>(op.dst, value.value);
-    return next(core, op);
+    return load<T, At<form>, timed>(core, op, [](Core& c, const MicroOp& o, T value) {
+        c.set_reg<T>(o.dst, value);
+        return next(c, o);
+    });
 }
 
 template <class T, bool immediate, Form form, bool timed>
 Next mov_store(Core& core, const MicroOp& op) {
-    const T value = immediate ? static_cast<T>(op.imm) : core.reg<T>(op.src);
-    if (const auto event = store<T, form, timed>(core, op, value)) [[unlikely]] return raise(core, op, event);
-    return next(core, op);
+    return store<T, At<form>, timed>(
+        core, op, [](const Core& c, const MicroOp& o) { return immediate ? static_cast<T>(o.imm) : c.reg<T>(o.src); }, [](Core& c, const MicroOp& o) { return next(c, o); });
 }
 
 // MOV with a 64-bit absolute address (opcodes A0 to A3): the only displacement that does not fit in a micro-op; it stands in `imm`.
@@ -84,10 +83,11 @@ Next extend_register(Core& core, const MicroOp& op) {
 
 template <class From, class To, Form form, bool timed>
 Next extend_load(Core& core, const MicroOp& op) {
-    const auto value = load<std::make_unsigned_t<From>, form, timed>(core, op);
-    if (!value) [[unlikely]] return raise(core, op, value.event);
-    core.set_reg<To>(op.dst, static_cast<To>(static_cast<From>(value.value)));
-    return next(core, op);
+    using Raw = std::make_unsigned_t<From>;
+    return load<Raw, At<form>, timed>(core, op, [](Core& c, const MicroOp& o, Raw value) {
+        c.set_reg<To>(o.dst, static_cast<To>(static_cast<From>(value)));
+        return next(c, o);
+    });
 }
 
 template <class From>
@@ -129,30 +129,30 @@ bool build_lea(const Decoded& decoded, Built& op) {
 
 template <bool immediate, bool timed>
 Next push64(Core& core, const MicroOp& op) {
-    const u64 value = immediate ? op.imm : core.s.gpr[op.dst];
-    const u64 top = core.s.gpr[arch::rsp] - 8;
-    if (const auto event = store_at<u64, timed>(core, op, top, value)) [[unlikely]] return raise(core, op, event);
-    core.s.gpr[arch::rsp] = top;
-    return next(core, op);
+    return store<u64, BelowStackPointer, timed>(
+        core, op, [](const Core& c, const MicroOp& o) { return immediate ? o.imm : c.s.gpr[o.dst]; },
+        [](Core& c, const MicroOp& o) {
+            c.s.gpr[arch::rsp] -= 8;
+            return next(c, o);
+        });
 }
 
 template <bool timed>
 Next pop64(Core& core, const MicroOp& op) {
-    const auto value = load_at<u64, timed>(core, op, core.s.gpr[arch::rsp]);
-    if (!value) [[unlikely]] return raise(core, op, value.event);
-    core.s.gpr[arch::rsp] += 8;
-    core.s.gpr[op.dst] = value.value;                   // POP RSP: the loaded value wins
-    return next(core, op);
+    return load<u64, AtStackPointer, timed>(core, op, [](Core& c, const MicroOp& o, u64 value) {
+        c.s.gpr[arch::rsp] += 8;
+        c.s.gpr[o.dst] = value;                         // POP RSP: the loaded value wins
+        return next(c, o);
+    });
 }
 
 template <bool timed>
 Next leave64(Core& core, const MicroOp& op) {
-    const u64 frame = core.s.gpr[arch::rbp];
-    const auto value = load_at<u64, timed>(core, op, frame);
-    if (!value) [[unlikely]] return raise(core, op, value.event);
-    core.s.gpr[arch::rsp] = frame + 8;
-    core.s.gpr[arch::rbp] = value.value;
-    return next(core, op);
+    return load<u64, AtFramePointer, timed>(core, op, [](Core& c, const MicroOp& o, u64 value) {
+        c.s.gpr[arch::rsp] = c.s.gpr[arch::rbp] + 8;
+        c.s.gpr[arch::rbp] = value;
+        return next(c, o);
+    });
 }
 
 template <class T>
