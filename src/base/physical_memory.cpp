@@ -18,14 +18,18 @@ PhysicalMemory::PhysicalMemory(u64 bytes)
       mapped_{bytes > hole_start ? high_end_ : low_end_} {
     if (bytes == 0 || bytes % page_size != 0)
         throw ConfigError("memory.size", std::to_string(bytes), "a positive multiple of 4096 bytes");
-    // Reserved without swap: pages cost the host nothing until the guest touches them.
-    void* mapping = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    // Reserved without swap: pages cost the host nothing until the guest touches them. Aligned so that large pages of the guest lie in large pages of the
+    // host, which is asked for them: a guest that reaches for more than a few MBytes would wait for the host's page walks more than for anything else.
+    reserved_ = mapped_ + host_large_page;
+    void* mapping = mmap(nullptr, reserved_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapping == MAP_FAILED) throw ConfigError("memory.size", std::to_string(bytes), "no more than the host can map");
-    base_ = static_cast<u8*>(mapping);
+    reservation_ = mapping;
+    base_ = reinterpret_cast<u8*>(align_up(reinterpret_cast<u64>(mapping), host_large_page));
+    (void)madvise(base_, mapped_, MADV_HUGEPAGE);           // a wish: hosts without them have small pages
     code_.assign(mapped_ / page_size, 0);
 }
 
-PhysicalMemory::~PhysicalMemory() { munmap(base_, mapped_); }
+PhysicalMemory::~PhysicalMemory() { munmap(reservation_, reserved_); }
 
 void PhysicalMemory::read_block(PhysicalAddress address, void* to, u64 bytes) const {
     if (is_ram(address, bytes)) std::memcpy(to, host(address), bytes);

@@ -104,13 +104,17 @@ public:
     void remove_listener(CodeListener* listener) { std::erase(listeners_, listener); }
 
 private:
+    static constexpr u64 host_large_page = 2 * MiB;
+
     u64 size_;
     u64 low_end_;
     u64 high_end_;
     u64 mapped_;
+    u64 reserved_ = 0;
     u64 direct_low_end_ = low_end_;
     u64 direct_high_end_ = high_end_;
     bool direct_ = true;
+    void* reservation_ = nullptr;
     u8* base_ = nullptr;
     BusPort* bus_ = nullptr;
     std::vector<u8> code_;
