@@ -7,6 +7,7 @@
 #include "cpu/decode/operands.h"
 #include "cpu/decode/timing_shape.h"
 #include "cpu/exec/branch.h"
+#include "cpu/exec/pairs.h"
 
 namespace vtsim::cpu {
 namespace {
@@ -122,6 +123,7 @@ bool BlockDecoder::append(Core& core, const ZydisDecodedInstruction& instruction
             if (const Handler fused = before.fuse(before, op, core.decode_mode.timed)) {
                 before.handler = fused;
                 before.without_flags = nullptr;
+                before.simple = Simple::none;
             }
     }
     entries_.push_back(entry);
@@ -145,11 +147,26 @@ void BlockDecoder::drop_dead_flags() {
         auto& op = entry->op;
         if (dead && op.without_flags != nullptr) {
             op.handler = op.without_flags;              // now it does not write them
+            op.writes_flags = false;
             dead = !entry->tests_flags;
             continue;
         }
         if (entry->overwrites_flags) dead = true;
         else if (entry->reads_flags || op.may_leave) dead = false;
+    }
+}
+
+// Neighbours on registers become one dispatch; both micro-ops stay.
+void BlockDecoder::fuse_pairs() {
+    for (std::size_t i = 0; i + 1 < entries_.size(); ++i) {
+        auto& first = entries_[i].op;
+        const auto& second = entries_[i + 1].op;
+        if (first.simple == Simple::none || second.simple == Simple::none || first.width != second.width) continue;
+        const Handler both = first.width == 3 ? exec::pair_handler64(first, first.writes_flags, second, second.writes_flags)
+                                              : exec::pair_handler32(first, first.writes_flags, second, second.writes_flags);
+        if (both == nullptr) continue;
+        first.handler = both;
+        ++i;
     }
 }
 
@@ -227,6 +244,7 @@ BlockDecoder::Result BlockDecoder::decode(Core& core, const Source& source, Bloc
         if (!goes_on || crosses) break;
     }
     drop_dead_flags();
+    if (core.params.engine.fusion) fuse_pairs();
     block = finish(core, source, static_cast<u16>(source.offset + at), crosses);
     return Result::done;
 }

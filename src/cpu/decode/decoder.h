@@ -44,6 +44,7 @@ private:
     bool append(Core& core, const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands, u16 offset);
     void append_undefined(u16 offset, u8 length, Handler handler);
     void drop_dead_flags();
+    void fuse_pairs();
     Block* finish(Core& core, const Source& source, u16 end_offset, bool crosses);
 
     std::vector<Entry> entries_;

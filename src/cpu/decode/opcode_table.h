@@ -35,11 +35,24 @@ enum class Needs : u8 {
     wait,      // #NM when CR0.MP and CR0.TS
 };
 
+// Instructions on 32- and 64-bit registers that can be executed together with a neighbour (exec/pairs.h).
+enum class Simple : u8 {
+    none, mov_immediate, imul_immediate,
+    carry_mask,                           // SBB r, r
+    mov_register,                         // from here to xor_register: those with a source register that their result depends on
+    add_register, sub_register, and_register, or_register, xor_register,
+    add_immediate, sub_immediate, and_immediate, or_immediate, xor_immediate,
+    shl_immediate, shr_immediate, sar_immediate, rol_immediate, ror_immediate, lea_base, lea_indexed,
+    count,
+};
+
 // What decode knows of a micro-op beside the micro-op itself.
 struct Built : MicroOp {
     Flow flow = Flow::next;               // of the row; a builder may change it
     Handler without_flags = nullptr;      // the same without computing flags: taken when nobody can see them
     bool overwrites_flags = false;        // computes all six of them and reads none
+    bool writes_flags = true;             // some of them, if without_flags was not taken
+    Simple simple = Simple::none;
     bool may_leave = true;                // may fault or exit: then the flags before it must be right
     Handler (*fuse)(const Built& self, const Built& jcc, bool timed) = nullptr;    // handler of this op and a following Jcc as one, or nullptr
 };

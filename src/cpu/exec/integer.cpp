@@ -22,6 +22,18 @@ Handler fuse_step(const Built& self, const Built& jcc, bool timed) {
 }
 
 template <Alu operation>
+constexpr Simple simple_kind(bool immediate) {
+    switch (operation) {
+        case Alu::add: return immediate ? Simple::add_immediate : Simple::add_register;
+        case Alu::sub: return immediate ? Simple::sub_immediate : Simple::sub_register;
+        case Alu::and_: return immediate ? Simple::and_immediate : Simple::and_register;
+        case Alu::or_: return immediate ? Simple::or_immediate : Simple::or_register;
+        case Alu::xor_: return immediate ? Simple::xor_immediate : Simple::xor_register;
+        default: return Simple::none;
+    }
+}
+
+template <Alu operation>
 bool build_alu(const Decoded& decoded, Built& op) {
     if (decoded.is_memory(1)) {
         op.handler = alu_memory_handler(operation, op.width, AluKind::register_memory, op, decoded.mode);
@@ -36,6 +48,8 @@ bool build_alu(const Decoded& decoded, Built& op) {
         if (writes_result(operation)) op.without_flags = alu_register_handler(operation, op.width, immediate, false);
         op.overwrites_flags = !reads_carry;
         op.fuse = &fuse_alu<operation>;
+        if (op.width >= 2) op.simple = simple_kind<operation>(immediate);
+        if (operation == Alu::sbb && op.width >= 2 && !immediate && op.dst == op.src) op.simple = Simple::carry_mask;
     }
     return op.handler != nullptr;
 }

@@ -69,6 +69,8 @@ bool build_mov(const Decoded& decoded, Built& op) {
         op.may_leave = false;
         const bool immediate = decoded.is_immediate(1);
         op.handler = by_width(op.width, [&]<class T>() -> Handler { return immediate ? &mov_immediate<T> : &mov_register<T>; });
+        op.writes_flags = false;
+        if (op.width >= 2) op.simple = immediate ? Simple::mov_immediate : Simple::mov_register;
     }
     return op.handler != nullptr;
 }
@@ -119,9 +121,10 @@ Next lea(Core& core, const MicroOp& op) {
 bool build_lea(const Decoded& decoded, Built& op) {
     op.may_leave = false;
     op.shape = static_cast<u8>(MicroOp::Segment::set(op.shape, arch::ds));      // LEA ignores the segment
-    op.handler = by_width(op.width, [&]<class T>() -> Handler {
-        return by_form(form_of(op, decoded.mode), false, []<Form f, bool>() -> Handler { return &lea<T, f>; });
-    });
+    const Form form = form_of(op, decoded.mode);
+    op.handler = by_width(op.width, [&]<class T>() -> Handler { return by_form(form, false, []<Form f, bool>() -> Handler { return &lea<T, f>; }); });
+    op.writes_flags = false;
+    if (op.width >= 2 && form != Form::checked) op.simple = form == Form::base ? Simple::lea_base : Simple::lea_indexed;
     return op.handler != nullptr;
 }
 

@@ -123,6 +123,7 @@ bool build_imul(const Decoded& decoded, Built& op) {
     op.handler = by_width(op.width, [&]<class T>() -> Handler { return immediate ? &imul_register<T, true, true> : &imul_register<T, false, true>; });
     op.without_flags = by_width(op.width, [&]<class T>() -> Handler { return immediate ? &imul_register<T, true, false> : &imul_register<T, false, false>; });
     op.overwrites_flags = true;
+    if (immediate && op.width >= 2) op.simple = Simple::imul_immediate;
     return true;
 }
 
