@@ -27,7 +27,7 @@ const std::vector<u8> greeting{
 constexpr u64 rounds = (0x20000 + 0x43) / 0x44;
 constexpr u64 greeting_instructions = 6 + 5 * rounds + 2;
 
-struct Run {
+struct Done {
     RunResult result;
     std::string serial;
     std::map<std::string, Statistic::Value> figures;      // without host.*
@@ -35,19 +35,36 @@ struct Run {
     u32 last_word = 0;
 };
 
-Run run(const MachineParams& params, const std::vector<u8>& code, u64 slice = 0) {
-    auto machine = MachineAccess::make(params);
-    const TemporaryFile image(elf32({.memory_bytes = 0x4000, .entry = 0x10000c, .contents = code}));
-    machine.load({.path = image.path(), .command_line = "", .initrd = "", .modules = {}});
-    Run run;
-    machine.on_serial([&](std::string_view text) { run.serial += text; });
-    do run.result = machine.run({.instructions = slice});
-    while (slice != 0 && run.result.reason == StopReason::limit);
-    for (const auto& figure : machine.statistics())
-        if (!figure.name.starts_with("host.")) run.figures[figure.name] = figure.value;
-    run.ram_transactions = machine.statistics().count("host.ram_transactions");
-    std::memcpy(&run.last_word, machine.read_memory(0x200000 + 0x44 * (rounds - 1), 4).data(), 4);
-    return run;
+// A machine with a guest, and what comes out of it.
+class Runner {
+public:
+    Runner(const MachineParams& params, const std::vector<u8>& code) : machine_{MachineAccess::make(params)} {
+        const TemporaryFile image(elf32({.memory_bytes = 0x4000, .entry = 0x10000c, .contents = code}));
+        machine_.load({.path = image.path(), .command_line = "", .initrd = "", .modules = {}});
+        machine_.on_serial([this](std::string_view text) { done_.serial += text; });
+    }
+    // Of so many instructions, 0 for no limit. Returns whether the guest goes on.
+    bool run(u64 instructions) {
+        done_.result = machine_.run({.instructions = instructions});
+        return done_.result.reason == StopReason::limit;
+    }
+    const Done& finish() {
+        for (const auto& figure : machine_.statistics())
+            if (!figure.name.starts_with("host.")) done_.figures[figure.name] = figure.value;
+        done_.ram_transactions = machine_.statistics().count("host.ram_transactions");
+        std::memcpy(&done_.last_word, machine_.read_memory(0x200000 + 0x44 * (rounds - 1), 4).data(), 4);
+        return done_;
+    }
+
+private:
+    Done done_;
+    Machine machine_;
+};
+
+Done run(const MachineParams& params, const std::vector<u8>& code, u64 slice = 0) {
+    Runner runner{params, code};
+    while (runner.run(slice) && slice != 0) {}
+    return runner.finish();
 }
 
 MachineParams params_in(const std::string& mode) {
@@ -90,6 +107,37 @@ TEST_P(CoreRun, GivesTheSameStatisticsInSlices) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, CoreRun, testing::Values("functional", "warm", "timing"), [](const auto& tested) { return tested.param; });
+
+// Nothing of a machine stays in the process. The sanitizers watch for what is not given back.
+TEST(CoreRun, TwentyMachinesOneAfterTheOtherEachRunAsTheFirst) {
+    std::map<std::string, Done> first;
+    for (unsigned i = 0; i < 20; ++i) {
+        const std::string mode = i % 2 == 0 ? "functional" : "timing";
+        const auto done = run(params_in(mode), greeting);
+        const auto& expected = first.try_emplace(mode, done).first->second;
+        EXPECT_EQ(done.result.status, 0x21) << i;
+        EXPECT_EQ(done.serial, "hi") << i;
+        EXPECT_EQ(done.figures, expected.figures) << i;
+    }
+    EXPECT_NE(std::get<u64>(first.at("timing").figures.at("cpu0.l1d.data.misses")), 0U);
+}
+
+TEST(CoreRun, TwoMachinesInTurnsRunAsEachAlone) {
+    constexpr u64 slice = 997;
+    std::map<std::string, Done> alone;
+    for (const std::string mode : {"functional", "timing"}) alone[mode] = run(params_in(mode), greeting, slice);
+    Runner functional{params_in("functional"), greeting}, timing{params_in("timing"), greeting};
+    for (bool one = true, other = true; one || other;) {
+        if (one) one = functional.run(slice);
+        if (other) other = timing.run(slice);
+    }
+    for (const auto& [runner, expected] : {std::pair{&functional, &alone["functional"]}, std::pair{&timing, &alone["timing"]}}) {
+        const auto& done = runner->finish();
+        EXPECT_EQ(done.serial, "hi");
+        EXPECT_EQ(done.last_word, expected->last_word);
+        EXPECT_EQ(done.figures, expected->figures);
+    }
+}
 
 TEST(CoreRun, HaltsForGoodWhenNothingCanWakeIt) {
     const auto done = run(params_in("functional"), {0xfa, 0xf4});       // cli; hlt
