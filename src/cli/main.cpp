@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <new>
 #include <utility>
 
 #include "cli/commands.h"
@@ -60,6 +61,9 @@ int main(int argc, char** argv) {
         return vtsim::cli::dispatch({argv + 1, argv + argc});
     } catch (const vtsim::InputError& error) {
         std::fprintf(stderr, "vtsim: %s\n", error.what());
+        return vtsim::cli::bad_input;
+    } catch (const std::bad_alloc&) {
+        std::fputs("vtsim: the host has not enough memory for this machine: expected a smaller one\n", stderr);
         return vtsim::cli::bad_input;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "vtsim: internal error: %s\n", error.what());

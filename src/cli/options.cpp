@@ -56,7 +56,8 @@ po::variables_map parse(const Arguments& arguments, const po::options_descriptio
         const auto name = error.get_option_name();
         throw InputError("unknown option '" + name + "'" + vtsim::config::suggestion(name, names_of(options)));
     } catch (const po::too_many_positional_options_error&) {
-        throw InputError("too many arguments: expected one image; options start with '--' (`vtsim help`)");
+        const auto images = positional.max_total_count();
+        throw InputError(std::string("too many arguments: expected ") + (images == 0 ? "none" : "one image") + "; options start with '--' (`vtsim help`)");
     } catch (const po::error& error) {
         throw InputError(error.what());
     }

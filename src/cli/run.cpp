@@ -67,14 +67,19 @@ Image image_of(const po::variables_map& values) {
 }
 
 // Statistics files are found wanting before the run, not after it.
+void check_stats_file(const std::string& file) {
+    static_cast<void>(report_format_of(file));
+    const auto path = std::filesystem::path(file), directory = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(directory, ignored)) throw InputError("--stats '" + file + "': expected a directory that exists");
+    if (access(directory.c_str(), W_OK) != 0) throw InputError("--stats '" + file + "': expected a directory that can be written");
+    if (std::filesystem::is_directory(path, ignored)) throw InputError("--stats '" + file + "': is a directory: expected a file");
+}
+
 Words stats_files(const po::variables_map& values) {
     if (values.count("stats") == 0) return {};
     auto files = values["stats"].as<Words>();
-    for (const auto& file : files) {
-        static_cast<void>(report_format_of(file));
-        const auto directory = std::filesystem::path(file).parent_path();
-        if (!directory.empty() && !std::filesystem::is_directory(directory)) throw InputError("--stats '" + file + "': expected a directory that exists");
-    }
+    for (const auto& file : files) check_stats_file(file);
     return files;
 }
 
@@ -95,10 +100,10 @@ public:
           show_summary_{values.count("report") != 0 || show_progress_} {
         if (values.count("trace") != 0) throw InputError("--trace: this version has no timeline traces; expected no such option");
         const auto image = image_of(values);
-        open_serial(values);
         machine_ = std::make_unique<Machine>(config_);
-        connect();
         machine_->load(image);
+        open_serial(values);                // the last thing that can fail: what is bad input leaves no file behind
+        connect();
     }
 
     int run() {
@@ -110,11 +115,11 @@ public:
             result = {StopReason::limit, interrupted_status, "interrupted", {}};
         }
         clear_progress();
-        std::fflush(serial_);
         write_statistics();
         if (!result.dump.empty()) std::fprintf(stderr, "%s\n", result.dump.c_str());
         if (show_summary_) std::fputs(summary(result, machine_->statistics()).c_str(), stderr);
         else if (!quiet_ && result.status != 0 && result.reason != StopReason::guest_exit) std::fprintf(stderr, "vtsim: %s\n", result.message.c_str());
+        check_serial();
         return result.status;
     }
 
@@ -125,6 +130,12 @@ private:
         serial_file_.reset(std::fopen(path.c_str(), "wb"));
         if (serial_file_ == nullptr) throw InputError("--serial '" + path + "': expected a file that can be written");
         serial_ = serial_file_.get();
+        serial_name_ = "--serial '" + path + "'";
+    }
+
+    // The only place that asks whether all of it arrived: a full disk is not found out a byte at a time.
+    void check_serial() const {
+        if (std::fflush(serial_) != 0 || std::ferror(serial_) != 0) throw InputError(serial_name_ + ": what the guest sent could not all be written: expected room for it");
     }
 
     void connect() {
@@ -167,6 +178,7 @@ private:
     bool progress_shown_ = false;
     std::unique_ptr<std::FILE, CloseFile> serial_file_;
     std::FILE* serial_ = stdout;
+    std::string serial_name_ = "standard output";
     std::unique_ptr<Machine> machine_;
 };
 

@@ -11,6 +11,7 @@ namespace vtsim::iommu {
 void CacheParams::validate(const char* key) const {
     const std::string prefix = std::string{"iommu."} + key;
     if (entries == 0) return;
+    if (entries > 1U << 20) throw ConfigError(prefix + ".entries", std::to_string(entries), "at most 1048576");
     if (ways == 0 || ways > entries || entries % ways != 0) throw ConfigError(prefix + ".ways", std::to_string(ways), "a divisor of the number of entries");
     if (!std::has_single_bit(entries / ways)) throw ConfigError(prefix + ".entries", std::to_string(entries), "a power of two of sets");
 }

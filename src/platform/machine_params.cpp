@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/machine_params.h"
 
+#include "base/bits.h"
 #include "base/error.h"
+#include "base/physical_memory.h"
 
 namespace vtsim::platform {
 
@@ -15,10 +17,14 @@ void MachineParams::validate() const {
     if (machine.mode != "functional" && machine.mode != "warm" && machine.mode != "timing")
         throw ConfigError("machine.mode", "\"" + machine.mode + "\"", "functional, warm or timing");
     expect(memory.size >= MiB && memory.size % page_size == 0, "memory.size", memory.size, "a multiple of 4096, at least 1048576");
+    mmu.validate();
+    const u64 above_hole = low_bits(mmu.physical_address_bits) - (PhysicalMemory::hole_end - 1);        // RAM that finds room there
+    if (memory.size > PhysicalMemory::hole_start + above_hole)
+        throw ConfigError("memory.size", std::to_string(memory.size), "at most " + std::to_string(PhysicalMemory::hole_start + above_hole) + ", what mmu.physical_address_bits = " +
+                                                                          std::to_string(mmu.physical_address_bits) + " can address");
     expect(loader.flat_address < MiB, "loader.flat_address", loader.flat_address, "an address below 1048576");
     if (loader.format != "auto" && loader.format != "multiboot" && loader.format != "flat")
         throw ConfigError("loader.format", "\"" + loader.format + "\"", "auto, multiboot or flat");
-    mmu.validate();
     vmx.validate();
     core.validate();
     cache.validate();

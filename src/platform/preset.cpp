@@ -50,7 +50,7 @@ std::filesystem::path find_preset(const std::string& half, const std::string& na
         }
     }
     const auto known = preset_half_names(half);
-    throw ConfigError(fmt::format("unknown {} preset '{}'{}; known: {}", half, name, config::suggestion(name, known), fmt::join(known, ", ")));
+    throw ConfigError(fmt::format("unknown {} preset '{}': expected one of {}{}", half, name, fmt::join(known, ", "), config::suggestion(name, known)));
 }
 
 std::vector<std::string> preset_half_names(const std::string& half) {

@@ -116,6 +116,8 @@ InstructionCosts::InstructionCosts() : costs_{InstructionCost{.ports = {{{.mask 
 }
 
 InstructionCosts InstructionCosts::load(const std::filesystem::path& preset) {
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(preset, ignored)) throw InputError(preset.string() + ": expected a readable file with a table of instruction costs (TOML)");
     try {
         std::ostringstream text;
         text << toml::parse_file(preset.string());

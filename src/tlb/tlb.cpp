@@ -9,8 +9,11 @@ namespace vtsim::tlb {
 
 namespace {
 
+constexpr unsigned most_entries = 1U << 20;        // far above any processor; keeps a slip of the keyboard from asking the host for all its memory
+
 void validate_bank(const std::string& key, const BankParams& bank) {
     if (bank.entries == 0) return;
+    if (bank.entries > most_entries) throw ConfigError(key + ".entries", std::to_string(bank.entries), "at most " + std::to_string(most_entries));
     if (bank.ways == 0 || bank.entries % bank.ways != 0 || !std::has_single_bit(bank.entries / bank.ways))
         throw ConfigError(key + ".entries", std::to_string(bank.entries), "a power of two times the " + std::to_string(bank.ways) + " ways");
 }

@@ -158,7 +158,9 @@ TEST_F(BadInput, IsOneClearLineAndStatusTwo) {
     expect_bad_input(run("rum x"), "did you mean 'run'?");
     expect_bad_input(run("run"), "expected an image");
     expect_bad_input(run("run /nonexistent/image"), "/nonexistent/image");
-    expect_bad_input(run("run a b"), "too many arguments");
+    expect_bad_input(run("run a b"), "too many arguments: expected one image");
+    expect_bad_input(run("config a"), "too many arguments: expected none");
+    expect_bad_input(run("presets a"), "expected no arguments");
     expect_bad_input(run_guest(halt, "--stat x.json"), "did you mean '--stats'?");
     expect_bad_input(run_guest(halt, "--preset brodwell"), "did you mean 'broadwell'?");
     expect_bad_input(run_guest(halt, "--set mmu.stlb.latenzy=3"), "did you mean 'mmu.stlb.latency'?");
@@ -173,6 +175,55 @@ TEST_F(BadInput, IsOneClearLineAndStatusTwo) {
     expect_bad_input(run_guest(halt, "--module /nonexistent/module"), "/nonexistent/module");
     expect_bad_input(run_guest(halt, "--config /nonexistent/c.toml"), "/nonexistent/c.toml");
     expect_bad_input(run_guest(halt, "--trace t.json"), "--trace");
+}
+
+// Sets of no power of two, more than can be addressed or held, nothing at all.
+TEST_F(BadInput, ImpossibleGeometriesNameTheParameter) {
+    for (const std::string setting : {"mmu.stlb.pages_4k.ways=7", "mmu.stlb.pages_4k.entries=0", "mmu.stlb.pages_4k.entries=3221225472", "mmu.dtlb.pages_2m.ways=0", "cache.l1d.size=33000",
+                                      "cache.l1d.size=0", "cache.l2.ways=0", "cache.l3.size=16G", "iommu.iotlb.ways=3", "mmu.physical_address_bits=53", "memory.size=4097", "memory.size=0",
+                                      "memory.size=600G", "memory.size=18446744073709547520", "machine.quantum=0", "core.frequency_hz=0"}) {
+        const auto table = setting.substr(0, setting.rfind('.'));
+        expect_bad_input(run_guest(leave(0), "--set " + setting), "configuration key '" + table);
+        expect_bad_input(run("config --set " + setting), "expected");
+    }
+}
+
+TEST_F(BadInput, ImagesAreRefusedForWhatTheyAre) {
+    const auto refused = [&](const std::vector<u8>& bytes, const std::string& text, const std::string& options = "") {
+        const TemporaryFile image(bytes);
+        const auto outcome = run("run " + image.path() + ' ' + options);
+        expect_bad_input(outcome, text);
+        EXPECT_THAT(outcome.err, HasSubstr(image.path()));
+    };
+    auto whole = elf32({.memory_bytes = 0x4000, .entry = 0x10000c, .contents = halt});
+    refused({whole.begin(), whole.begin() + 40}, "truncated");
+    refused({whole.begin(), whole.end() - 1}, "truncated");
+    refused({'h', 'e', 'l', 'l', 'o'}, "not a multiboot image");
+    refused({}, "is empty");
+    refused(elf32({.address = 0x7000'0000}), "outside memory", "--memory 64M");
+    whole[18] = 40;                                                 // e_machine: ARM
+    refused(whole, "expected 3 (x86)");
+    expect_bad_input(run("run " + directory.string()), "is a directory");
+    expect_bad_input(run("run /dev/zero"), "is a device");
+}
+
+TEST_F(BadInput, LeavesNoFileBehind) {
+    const auto serial = directory / "serial", stats = directory / "stats.json";
+    const auto files = " --serial " + serial.string() + " --stats " + stats.string();
+    expect_bad_input(run("run /nonexistent/image" + files), "/nonexistent/image");
+    expect_bad_input(run_guest(halt, "--set dram.latency=0" + files), "dram.latency");
+    expect_bad_input(run_guest(halt, "--module /nonexistent/module" + files), "/nonexistent/module");
+    expect_bad_input(run_guest(halt, "--max-instructions none" + files), "expected a number");
+    EXPECT_FALSE(std::filesystem::exists(serial));
+    EXPECT_FALSE(std::filesystem::exists(stats));
+    std::filesystem::create_directory(stats);
+    expect_bad_input(run_guest(halt, files), "is a directory");     // and not after a long run
+    EXPECT_FALSE(std::filesystem::exists(serial));
+}
+
+TEST_F(BadInput, LostSerialOutputIsNoSuccess) {
+    if (!std::filesystem::exists("/dev/full")) GTEST_SKIP();
+    expect_bad_input(run_guest(say("hello") + leave(0), "--serial /dev/full"), "could not all be written");
 }
 
 TEST_F(BadInput, InAFileNamesTheLine) {

@@ -16,6 +16,7 @@ namespace vtsim::platform {
 InputFile InputFile::open(const std::string& path) {
     std::error_code error;
     if (std::filesystem::is_directory(path, error)) throw InputError(path + ": is a directory: expected a file");
+    if (std::filesystem::is_character_file(path, error) || std::filesystem::is_block_file(path, error)) throw InputError(path + ": is a device: expected a file");
     std::ifstream stream(path, std::ios::binary);
     if (!stream) throw InputError(path + ": " + std::generic_category().message(errno != 0 ? errno : ENOENT) + ": expected a readable file");
     InputFile file(path, {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()});

@@ -36,6 +36,7 @@ u32 position(const u32* tags, u32 count, u32 key) {
 void CacheLevelParams::validate(const std::string& key) const {
     if (ways == 0 || ways > 32) throw ConfigError(key + ".ways", std::to_string(ways), "1 to 32");
     if (latency == 0) throw ConfigError(key + ".latency", "0", "at least 1 cycle");
+    if (size > GiB) throw ConfigError(key + ".size", std::to_string(size), "at most 1073741824 bytes");
     if (sets() == 0 || !std::has_single_bit(sets()) || sets() * ways << line_log2 != size)
         throw ConfigError(key + ".size", std::to_string(size), "64 * ways * a power of two, in bytes");
 }

@@ -8,6 +8,7 @@
 #include <boost/json/serialize.hpp>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 
 #include "platform/config_access.h"
 #include "platform/machine_access.h"
@@ -28,6 +29,15 @@ std::string error_of(auto&& action) {
         return error.what();
     }
     return "no error";
+}
+
+// The dotted names of all parameters.
+std::vector<std::string> parameters_of(const Config& config) {
+    std::vector<std::string> names;
+    std::istringstream lines{config.listing()};
+    for (std::string line; std::getline(lines, line);)
+        if (const auto end = line.find(" = "); end != std::string::npos) names.push_back(line.substr(0, line.find(' ')));
+    return names;
 }
 
 // A directory of presets of its own, found through the environment.
@@ -78,6 +88,30 @@ TEST(Configuration, SettingsChangeOneParameterOrAreRejected) {
     EXPECT_THAT(error_of([&] { config.set("=3"); }), HasSubstr("expected key=value"));
     EXPECT_THAT(error_of([&] { config.set("memory.size=much"); }), AllOf(HasSubstr("'memory.size'"), HasSubstr("\"much\""), HasSubstr("expected")));
     EXPECT_THAT(error_of([&] { (void)config.get("memory.sice"); }), HasSubstr("did you mean 'memory.size'?"));
+}
+
+// Whatever a parameter is set to, there is a machine of it or one line that says what was expected.
+TEST(Configuration, EveryParameterTakesAnyValueOrRefusesIt) {
+    const Config preset;
+    unsigned taken = 0, refused = 0;
+    for (const auto& parameter : parameters_of(preset)) {
+        for (const char* value : {"0", "1", "255", "3221225472", "18446744073709551615", "-1", "off", "?"}) {
+            Config config = preset;
+            try {
+                config.set(parameter, value);
+                config.validate();
+                const Machine machine{config};
+                ++taken;
+            } catch (const InputError& error) {
+                const std::string text = error.what();
+                EXPECT_THAT(text, HasSubstr("expected")) << parameter << '=' << value;
+                EXPECT_EQ(text.find('\n'), std::string::npos) << text;
+                ++refused;
+            }
+        }
+    }
+    EXPECT_GT(taken, 200U);
+    EXPECT_GT(refused, 200U);
 }
 
 TEST(Configuration, AliasesReachTheParametersBehindThem) {
