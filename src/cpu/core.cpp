@@ -322,6 +322,7 @@ void Core::reset() {
     vmx->reset();
     mmu.reset();
     forget_events();
+    await_startup();
     state_changed();
 }
 
@@ -350,11 +351,15 @@ void Core::init_reset() {
     apic->init_reset(cycles());
     mmu.reset();
     forget_events();
-    if (index != 0) {
-        s.activity = arch::Activity::wait_for_sipi;
-        halted = true;
-    }
+    await_startup();
     state_changed();
+}
+
+// SDM vol. 3, "MP Initialization Protocol Algorithm for MP Systems": only the bootstrap processor executes what the reset vector points to.
+void Core::await_startup() {
+    if (index == 0) return;
+    s.activity = arch::Activity::wait_for_sipi;
+    halted = true;
 }
 
 void Core::start_up(u8 vector) {

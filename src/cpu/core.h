@@ -260,6 +260,7 @@ private:
 
     [[nodiscard]] u64 functional_cycles() const;
     void forget_events();
+    void await_startup();                   // no effect on the bootstrap processor
     void real_mode_registers();
 
     class VmxEnvironment;

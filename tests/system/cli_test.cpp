@@ -105,6 +105,8 @@ TEST_F(Running, EndsWithTheStatusesOfItsContract) {
     EXPECT_EQ(run_guest(forever, "--max-instructions 1000").status, 6);
     EXPECT_EQ(run_guest(forever, "--max-seconds 0.0001").status, 6);
     EXPECT_EQ(run_guest(halt).status, 8);
+    EXPECT_EQ(run_guest(halt, "--cpus 3").status, 8);               // the others wait for a start-up IPI
+    EXPECT_EQ(run_guest(triple_fault, "--cpus 3 --mode timing").status, 4);
 }
 
 TEST_F(Running, DumpsTheRegistersAfterATripleFault) { EXPECT_THAT(run_guest(triple_fault).err, AllOf(HasSubstr("triple fault"), HasSubstr("rip"))); }

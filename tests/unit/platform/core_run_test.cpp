@@ -145,6 +145,26 @@ TEST(CoreRun, HaltsForGoodWhenNothingCanWakeIt) {
     EXPECT_EQ(done.result.status, 8);
 }
 
+TEST(CoreRun, OtherProcessorsWaitUntilTheyAreStarted) {
+    auto params = params_in("functional");
+    params.machine.cpus = 3;
+    const auto waiting = run(params, {0xfa, 0xf4});
+    EXPECT_EQ(waiting.result.reason, StopReason::halted);
+    EXPECT_EQ(std::get<u64>(waiting.figures.at("sim.instructions")), 2U);
+    const std::vector<u8> starts_them{
+        0xc7, 0x05, 0x00, 0x80, 0x00, 0x00, 0xb0, 0x10, 0xe6, 0xf4,      // mov dword [0x8000], what a started processor does: mov al, 0x10; out 0xf4, al
+        0xc7, 0x05, 0x00, 0x03, 0xe0, 0xfe, 0x00, 0x45, 0x0c, 0x00,      // mov dword [0xfee00300], INIT for all but this one
+        0xc7, 0x05, 0x00, 0x03, 0xe0, 0xfe, 0x08, 0x46, 0x0c, 0x00,      // mov dword [0xfee00300], start up at 0x8000
+        0xfa, 0xf4,                                                      // cli; hlt
+    };
+    for (const std::string mode : {"functional", "timing"}) {
+        params.machine.mode = mode;
+        const auto started = run(params, starts_them);
+        EXPECT_EQ(started.result.status, 0x21) << mode;
+        EXPECT_GE(std::get<u64>(started.figures.at("sim.instructions")), 7U);
+    }
+}
+
 TEST(CoreRun, ReportsATripleFaultWithTheRegisters) {
     const auto done = run(params_in("functional"), {0x0f, 0x0b});       // ud2 without an IDT
     EXPECT_EQ(done.result.reason, StopReason::triple_fault);
