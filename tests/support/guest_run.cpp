@@ -2,6 +2,7 @@
 #include "support/guest_run.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <vtsim/config.h>
 
 #include <variant>
@@ -45,6 +46,7 @@ std::string as_text(const Statistics& figures) {
         if (figure.name.starts_with("host.") || figure.name.find(".blocks.") != std::string::npos) continue;
         if (const auto* count = std::get_if<std::uint64_t>(&figure.value)) text += fmt::format("{} {}\n", figure.name, *count);
         else if (const auto* real = std::get_if<double>(&figure.value)) text += fmt::format("{} {:a}\n", figure.name, *real);
+        else text += fmt::format("{} {}\n", figure.name, fmt::join(std::get<std::vector<std::uint64_t>>(figure.value), " "));
     }
     return text;
 }
