@@ -149,7 +149,7 @@ u64 bulk(Core& core, const MicroOp& op, u64 count) {
 }
 
 template <StringOp kind, class T>
-Event run_string(Core& core, const MicroOp& op) {
+[[gnu::noinline]] Event run_string(Core& core, const MicroOp& op) {
     const u64 mask = address_mask(op);
     if ((op.flags & (MicroOp::rep | MicroOp::repne)) == 0) return element<kind, T>(core, op, mask);
     if constexpr (kind == StringOp::movs || kind == StringOp::stos)
