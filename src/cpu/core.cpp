@@ -113,6 +113,7 @@ void Core::privilege_changed() {
     fetch_context = mmu.tag(user, false);
     // With alignment checks on, no access may hit the translation cache: a tag that no entry has.
     data_context = user && ac && (s.cr0 & arch::cr0::am) != 0 ? mmu::never_context : mmu.tag(user, !user && ac);
+    line_context = {data_context << 32, data_context << 32 | u64{1} << 63};
     // Flags that make something happen at the next boundary.
     const u64 flags = s.rflags;
     if ((flags & arch::rflags::tf) != 0) attention = true;
@@ -219,6 +220,7 @@ bool Core::interruptible() const {
 // ---- timing mode ------------------------------------------------------------------------------------------------------------------
 
 void Core::attach_timing(Block& target, const std::vector<timing::InstructionShape>& shapes) {
+    model.forget_blocks();
     target.timing = analyser_->analyse(shapes, [&](std::size_t bytes) { return blocks.allocate_bytes(bytes); });
 }
 
@@ -240,14 +242,12 @@ void Core::serialise() {
     model.serialise();
 }
 
-void Core::touch_code(const Block& entered) {
-    const u64 first = (entered.frame + entered.offset) >> timing::line_log2;
-    const u64 last = (entered.frame + entered.offset + entered.bytes - 1) >> timing::line_log2;
-    for (u64 line = first; line <= last; ++line) {
-        const u32 latency = port.fetch(PhysicalAddress{line << timing::line_log2});
-        if (latency > port.fetch_hit_latency() && mode_ == Mode::timing) [[unlikely]]
-            model.note_fetch_miss({.instruction_cache = latency - port.fetch_hit_latency()});
-    }
+void Core::fetch_code(const Block& entered) {
+    const u64 first = entered.frame + entered.offset, last = first + entered.bytes - 1;
+    port.fetch_lines(first >> timing::line_log2, last >> timing::line_log2, [this](u32 cycles) {
+        if (mode_ == Mode::timing) model.note_fetch_miss({.instruction_cache = cycles});
+    });
+    fetch_time_ = port.fetch_time();
 }
 
 void Core::charge_mispredict() {
@@ -282,8 +282,8 @@ void Core::charge_translation(const mmu::Translation& translation) {
     model.charge(timing::Bucket::walk_nested, parts.walk_nested);
 }
 
-void Core::charge_split(const MicroOp* op, PhysicalAddress last_byte, bool write) {
-    const u32 hit = port.load_hit_latency(), latency = write ? port.store(last_byte) : port.load(last_byte);
+void Core::charge_line(const MicroOp* op, PhysicalAddress address, bool write) {
+    const u32 hit = port.load_hit_latency(), latency = write ? port.store(address) : port.load(address);
     if (mode_ != Mode::timing || latency == hit) return;
     if (op != nullptr && block != nullptr) model.note_miss(static_cast<u8>(block->count - op->remaining), latency, {.data_cache = latency - hit});
     else model.charge(timing::Bucket::data_cache, latency - hit);

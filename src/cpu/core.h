@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -114,6 +115,7 @@ public:
     i64 granted = 0;
     u64 data_context = 0;          // id of the address space and privilege in the tags of the translation cache
     u64 fetch_context = 0;
+    std::array<u64, 2> line_context{};      // data_context for LineMemo::check, of loads and of stores
     const Block* block = nullptr;  // timing mode: being executed, not yet retired by the timing model
     u64 cycle_limit = 0;           // timing mode: end of the grant
     u64 mode_bits = 0;             // DecodeMode::bits() << 48
@@ -238,13 +240,18 @@ public:
     void retire_partial(const MicroOp& op);
     void drop_block();
     void serialise();               // timing mode: the block ends here, and what follows starts when all of it has completed
-    void touch_code(const Block& next);
+    // The block's lines of code, through the instruction cache. A block that follows itself touches them in the same order once more.
+    void touch_code(const Block& next) {
+        if (&next != block || fetch_time_ != port.fetch_time()) return fetch_code(next);
+        const u64 first = next.frame + next.offset, last = first + next.bytes - 1;
+        port.fetch_again((last >> timing::line_log2) - (first >> timing::line_log2) + 1);
+    }
     void charge_mispredict();
     // Timing mode: what an access cost beyond a first-level hit. `op` is nullptr for accesses of no instruction of the block (descriptor tables, stacks of
     // events): they are charged in full.
     void charge_access(const MicroOp* op, const mmu::Translation& translation, bool write);
     void charge_translation(const mmu::Translation& translation);                     // what a translation took, serially
-    void charge_split(const MicroOp* op, PhysicalAddress last_byte, bool write);      // the second line of an access that crosses one
+    void charge_line(const MicroOp* op, PhysicalAddress address, bool write);
     void charge_fetch(const mmu::Translation& translation);
     [[nodiscard]] bool apic_page(PhysicalAddress address) const;
     [[nodiscard]] u64 read_apic(PhysicalAddress address, unsigned size);
@@ -253,6 +260,7 @@ public:
     const timing::InstructionCosts& costs;
 
 private:
+    void fetch_code(const Block& next);
     void rebuild_mode_bits();
     void run_grant(i64 instructions);
     void run_one();
@@ -268,6 +276,7 @@ private:
     std::unique_ptr<BlockDecoder> decoder_;
     std::unique_ptr<timing::BlockAnalyser> analyser_;
     std::set<std::string> named_missing_;
+    u64 fetch_time_ = ~u64{0};          // of the instruction cache when the lines of `block` had been touched
     u64 counted_ = 0;                   // instructions already in the statistics
     u64 idle_cycles_ = 0;
     bool in_step_ = false;

@@ -63,8 +63,7 @@ static Outcome<Place> locate(Core& core, const MicroOp* op, u64 linear, unsigned
     if (core.decode_mode.timed) {
         core.charge_access(op, t, access.writes());
         // The second line of an access that is split.
-        constexpr unsigned line = 1U << timing::line_log2;
-        if ((linear & (line - 1)) + bytes > line && t.host != nullptr) core.charge_split(op, t.physical + (bytes - 1), access.writes());
+        if ((linear & (timing::line_bytes - 1)) + bytes > timing::line_bytes && t.host != nullptr) core.charge_line(op, t.physical + (bytes - 1), access.writes());
     }
     return Place{t.host, t.physical};
 }
@@ -181,13 +180,21 @@ static bool misaligned(const Core& core, u64 linear, unsigned bytes) {
 
 namespace slow {
 
-void data_miss(Core& core, const MicroOp& op, u32 latency) {
-    if (core.mode() != Mode::timing || core.block == nullptr) return;
-    const u32 hit = core.port.load_hit_latency();
-    core.model.note_miss(static_cast<u8>(core.block->count - op.remaining), latency, {.data_cache = latency - hit});
+u8* find_timed(Core& core, const MicroOp& op, u64 linear, unsigned bytes, bool write) {
+    const auto& entry = core.mmu.data.at(linear);
+    const u64 wanted = ((linear + bytes - 1) & ~page_offset_mask) | core.data_context;
+    if (wanted != (write ? entry.write_tag : entry.read_tag) || !core.mmu.touch_data(entry.way, entry.serial)) return nullptr;
+    auto* const place = reinterpret_cast<u8*>(linear + entry.addend);
+    const PhysicalAddress address{static_cast<u64>(place - core.host_base)};
+    core.charge_line(&op, address, write);
+    if ((linear & (timing::line_bytes - 1)) + bytes > timing::line_bytes) {
+        core.charge_line(&op, address + (bytes - 1), write);
+        return place;
+    }
+    const auto slot = core.port.find_data(address, write);
+    if (slot != timing::CacheLevel::none && core.mmu.stamps_data()) remember_line(core, op, entry, linear, slot, write);
+    return place;
 }
-
-void split(Core& core, const MicroOp& op, PhysicalAddress last_byte, bool write) { core.charge_split(&op, last_byte, write); }
 
 // The segment that an address fault is blamed on: the operand's, or the stack's for pushes and pops.
 static arch::SegmentRegister linear_segment(const MicroOp& op) { return op.memory() ? op.segment() : arch::ss; }
@@ -243,7 +250,7 @@ Event store(Core& core, const MicroOp& op, u64 linear, T value) {
 
 template <class T>
 static u8* cached(Core& core, const MicroOp& op, u64 linear, bool write) {
-    return core.decode_mode.timed ? find_cached<T, true>(core, op, linear, write) : find_cached<T, false>(core, op, linear, write);
+    return core.decode_mode.timed ? find_timed(core, op, linear, sizeof(T), write) : find_in_page<T>(core, linear, write);
 }
 
 template <class T>
@@ -261,11 +268,8 @@ template <class T>
 Outcome<T> load_for_write_checked(Core& core, const MicroOp& op) {
     const auto address = core.linear(op, sizeof(T), true);
     if (!address) return address.event;
-    const u64 linear = address.value;
-    const auto& entry = core.mmu.data.at(linear);
-    const bool hit = (((linear + sizeof(T) - 1) & ~page_offset_mask) | core.data_context) == entry.write_tag;
-    if (!hit || (core.decode_mode.timed && !account<sizeof(T)>(core, op, entry, linear, true))) return load_for_write<T>(core, op, linear);
-    auto* const host = reinterpret_cast<u8*>(linear + entry.addend);
+    auto* const host = cached<T>(core, op, address.value, true);
+    if (host == nullptr) [[unlikely]] return load_for_write<T>(core, op, address.value);
     core.write_places = {.host = {host, nullptr}, .physical = {PhysicalAddress{static_cast<u64>(host - core.host_base)}, {}}, .in_first = sizeof(T)};
     T value;
     std::memcpy(&value, host, sizeof value);

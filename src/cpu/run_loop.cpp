@@ -67,6 +67,7 @@ arch::Outcome<Block*> Core::decode_block(u64 linear, u64 frame) {
     const bool ram = memory.is_ram(PhysicalAddress{frame}, page_size);
     if (ram) source.bytes = memory.host(PhysicalAddress{frame + offset});
     Block* made = nullptr;
+    fetch_time_ = ~u64{0};                      // the new block may get the memory of the one that was fetched last
     if (decoder_->decode(*this, source, made) == BlockDecoder::Result::needs_second_page) {
         const auto second = fetch_frame((linear & ~page_offset_mask) + page_size);
         if (!second) return second.event;
@@ -180,8 +181,8 @@ Next follow(Core& core, const MicroOp& terminal, Link& link) {
 
 Next start_timed(Core& core, const Block& block) {
     core.retire_block();
-    core.block = &block;
     core.touch_code(block);
+    core.block = &block;
     core.budget -= block.count;
     if (core.budget < 0 || core.model.cycles() >= core.cycle_limit) [[unlikely]] return leave_before(core, block);
     return dispatch(core, *block.ops());

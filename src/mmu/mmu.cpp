@@ -88,6 +88,7 @@ void Mmu::clear_translation_caches() {
     fetch.clear();
     functional_->clear();
     large_pages_.clear();
+    dtlb_.renew_serials();          // the core remembers ways of lines, too
 }
 
 // --- Translation ---
@@ -251,6 +252,7 @@ void Mmu::drop_write_entries(PhysicalAddress page) {
     const u64 host = reinterpret_cast<u64>(memory_.host(page.page_base()));
     for (auto& entry : data)
         if (entry.write_tag != no_tag && (entry.write_tag & ~page_offset_mask) + entry.addend == host) entry.write_tag = no_tag;
+    dtlb_.renew_serials();
 }
 
 }  // namespace vtsim::mmu

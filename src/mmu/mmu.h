@@ -66,6 +66,10 @@ public:
     // After a tag hit in warm or timing mode: counts and stamps the hit if the modelled way still holds that entry; otherwise the
     // access takes translate(). In functional mode the core does not call these.
     [[nodiscard]] bool touch_data(u32 way, u32 serial) { return dtlb_.touch(way, serial); }
+    // touch_data in two halves, where the TLB replaces by time stamps: the way still holds the entry (64 bits, the upper 32 clear), and the hit.
+    [[nodiscard]] bool stamps_data() const { return dtlb_.stamps_only(); }
+    [[nodiscard]] u64 data_serial(u32 way) const { return dtlb_.wide_serial(way); }
+    void stamp_data(u32 way) { dtlb_.stamp(way); }
     [[nodiscard]] bool touch_fetch(u32 way, u32 serial) { return itlb_.touch(way, serial); }
 
     // A page has got decoded code: no store may bypass the slow path any more. For PhysicalMemory's CodeListener.

@@ -136,24 +136,62 @@ void BlockAnalyser::follow(const InstructionShape& shape, const BlockTiming::Ste
         written_ |= u64{1} << reg;
     }
     done_.merge(value_);
+    last_ = value_;
 }
 
-void BlockAnalyser::emit(const Row& row, u8 reg) {
-    const auto out = static_cast<u8>(outs_.size());
+BlockTiming::Out BlockAnalyser::summary_of(const Row& row, u8 reg) {
     BlockTiming::Out result{.base = ticks(static_cast<u64>(std::max<i64>(row.base, 0))), .first_latency = 0, .second_latency = 0, .reg = reg};
+    unsigned count = 0;
     for (unsigned i = 0; i < row.size; ++i) {
         if (row.from[i] == none) continue;
         const u32 latency = ticks(static_cast<u64>(row.from[i]));
         const u8 source = live_in_reg_[i];
-        if (result.edge_count == 0)
+        if (count == 0) {
             result.first_latency = latency, result.first = source;
-        else if (result.edge_count == 1)
+        } else if (count == 1) {
             result.second_latency = latency, result.second = source;
-        else
-            edges_.push_back({latency, source, out});
-        ++result.edge_count;
+        } else {
+            edges_.push_back({latency, source});
+            ++result.more_edges;
+        }
+        ++count;
     }
-    outs_.push_back(result);
+    return result;
+}
+
+// Readers of a register before its writer, so that the model needs no second copy. Where two exchange their registers there is no such order.
+void BlockAnalyser::put_in_order() {
+    std::vector<BlockTiming::Out> outs;
+    std::vector<BlockTiming::Edge> edges;
+    std::vector<std::size_t> first_edge;
+    for (std::size_t edge = 0; const auto& out : outs_) first_edge.push_back(edge), edge += out.more_edges;
+    std::vector<bool> placed(outs_.size());
+    const auto reads = [&](std::size_t reader, u8 reg) {
+        const auto& out = outs_[reader];
+        if (out.first == reg || out.second == reg) return true;
+        const auto* more = edges_.data() + first_edge[reader];
+        return std::any_of(more, more + out.more_edges, [=](const auto& edge) { return edge.source == reg; });
+    };
+    const auto is_free = [&](std::size_t writer) {
+        if (placed[writer]) return false;
+        for (std::size_t i = 0; i < outs_.size(); ++i)
+            if (i != writer && !placed[i] && reads(i, outs_[writer].reg)) return false;
+        return true;
+    };
+    for (bool progress = true; progress;) {
+        progress = false;
+        for (std::size_t i = 0; i < outs_.size(); ++i) {
+            if (!is_free(i)) continue;
+            placed[i] = progress = true;
+            outs.push_back(outs_[i]);
+            const auto* more = edges_.data() + first_edge[i];
+            edges.insert(edges.end(), more, more + outs_[i].more_edges);
+        }
+    }
+    head_.in_order = outs.size() == outs_.size();
+    if (!head_.in_order) return;
+    outs_ = std::move(outs);
+    edges_ = std::move(edges);
 }
 
 void BlockAnalyser::summarise() {
@@ -169,9 +207,12 @@ void BlockAnalyser::summarise() {
         if (i < value_.size && done_.from[i] <= value_.from[i]) done_.from[i] = none;
     const bool hidden = done_.base > value_.base || std::any_of(done_.from.begin(), done_.from.begin() + done_.size, [](i64 t) { return t != none; });
     if (hidden) emit(done_, dependency::done);
+    put_in_order();
+    head_.edge_count = static_cast<u16>(edges_.size());
+    head_.resolution = summary_of(last_, dependency::done);
+    head_.resolution_edges = head_.resolution.more_edges;
     head_.out_count = static_cast<u8>(outs_.size());
     head_.live_in_count = static_cast<u8>(live_in_count_);
-    head_.edge_count = static_cast<u16>(edges_.size());
     head_.step_count = static_cast<u32>(steps_.size());
 }
 

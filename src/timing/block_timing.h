@@ -56,12 +56,11 @@ public:
         u32 first_latency, second_latency;
         u8 first = dependency::never, second = dependency::never;
         u8 reg = 0;
-        u8 edge_count = 0;
+        u8 more_edges = 0;      // third and later ones: in edges(), one Out after the other
     };
-    struct Edge {               // the third and later ones of an Out
+    struct Edge {
         u32 latency;            // ticks from the live-in register to the live-out one
         u8 source;
-        u8 out;                 // index into outs()
     };
     struct Step {
         u32 entry;              // ticks from the start of the block to the issue
@@ -78,12 +77,15 @@ public:
     u32 uops = 1;               // fused domain
     u8 out_count = 0;
     u8 live_in_count = 0;
-    u16 edge_count = 0;
+    u16 edge_count = 0;         // of outs(); those of `resolution` follow
+    u8 resolution_edges = 0;
+    bool in_order = false;      // no Out reads a register that an earlier one writes
     u32 step_count = 0;
+    Out resolution{};           // the last instruction completes: when a branch is known to be mispredicted
 
     [[nodiscard]] const Out* outs() const { return reinterpret_cast<const Out*>(this + 1); }
     [[nodiscard]] const Edge* edges() const { return reinterpret_cast<const Edge*>(outs() + out_count); }
-    [[nodiscard]] std::span<const Step> steps() const { return {reinterpret_cast<const Step*>(edges() + edge_count), step_count}; }
+    [[nodiscard]] std::span<const Step> steps() const { return {reinterpret_cast<const Step*>(edges() + edge_count + resolution_edges), step_count}; }
 };
 static_assert(sizeof(BlockTiming) % alignof(BlockTiming::Out) == 0 && alignof(BlockTiming::Step) == 4);
 
@@ -118,7 +120,9 @@ private:
     void follow(const InstructionShape& shape, const BlockTiming::Step& step);
     void merge_source(Row& row, u8 reg);
     void summarise();
-    void emit(const Row& row, u8 reg);
+    BlockTiming::Out summary_of(const Row& row, u8 reg);       // appends to edges_
+    void emit(const Row& row, u8 reg) { outs_.push_back(summary_of(row, reg)); }
+    void put_in_order();
     [[nodiscard]] std::size_t bytes() const;
     const BlockTiming* place(void* memory) const;
 
@@ -131,7 +135,7 @@ private:
     std::vector<BlockTiming::Edge> edges_;
     std::vector<BlockTiming::Step> steps_;
     std::array<Row, dependency::count> rows_{};
-    Row done_, address_, value_;
+    Row done_, address_, value_, last_;
     std::array<i8, dependency::count> live_in_{};            // number of the live-in register, or none
     std::array<u8, dependency::count> live_in_reg_{};
     unsigned live_in_count_ = 0;

@@ -34,7 +34,7 @@ void CoreModelParams::validate() const {
 }
 
 CoreModel::CoreModel(const CoreModelParams& params, stats::Group& core, Dram* dram)
-    : params_((params.validate(), params)), in_flight_mask_(std::bit_ceil(params.reorder_buffer) - 1), stack_(core), dram_(dram) {}
+    : params_((params.validate(), params)), in_flight_mask_(std::bit_ceil(params.reorder_buffer + stride) - 1), stack_(core), dram_(dram) {}
 
 void CoreModel::note_miss(u8 index, u32 latency, const MissParts& parts) {
     const u32 lines = dram_ != nullptr ? dram_->take_pending() : 0;
@@ -128,6 +128,96 @@ u64 CoreModel::step(const BlockTiming::Step& step, u64 start, const Note*& note,
     return std::max(done, stored);
 }
 
+u64 CoreModel::evaluate(const BlockTiming& block) {
+    const u64 start = front_;
+    u64 done = completed_;
+    const auto value_of = [&](const BlockTiming::Out& out) {
+        return std::max(start + out.base, std::max(ready_[out.first] + out.first_latency, ready_[out.second] + out.second_latency));
+    };
+    const auto* outs = block.outs();
+    const auto* edge = block.edges();
+    if (block.in_order) [[likely]] {
+        for (const auto* out = outs; out != outs + block.out_count; ++out) {
+            u64 value = value_of(*out);
+            for (unsigned i = out->more_edges; i != 0; --i, ++edge) value = std::max(value, ready_[edge->source] + edge->latency);
+            done = std::max(done, value);
+            ready_[out->reg] = value;
+        }
+        return done;
+    }
+    std::array<u64, dependency::count + 1> values;      // NOLINT: the loop writes what is read
+    for (unsigned i = 0; i < block.out_count; ++i) {
+        values[i] = value_of(outs[i]);
+        for (unsigned left = outs[i].more_edges; left != 0; --left, ++edge) values[i] = std::max(values[i], ready_[edge->source] + edge->latency);
+        done = std::max(done, values[i]);
+    }
+    for (unsigned i = 0; i < block.out_count; ++i) ready_[outs[i].reg] = values[i];
+    return done;
+}
+
+void CoreModel::retire_next(const BlockTiming& block) {
+    if (repeated_ != nullptr) settle_repeats();
+    if (pending_ == 0) [[likely]] {
+        if (last_ == &block) return retire_again(block);
+        last_ = &block;
+        streak_ = 0;
+        make_room(block.uops);
+        last_start_ = front_;
+        return finish(block.uops, block.cost, evaluate(block));
+    }
+    last_ = nullptr;
+    if ((pending_ & note_count) == 0) return retire_by_summary(block);
+    retire_exactly(block, block.step_count);
+}
+
+// A turn of a block that follows itself.
+void CoreModel::retire_again(const BlockTiming& block) {
+    make_room(block.uops);
+    const u64 start = front_, period = start - last_start_;
+    const auto* outs = block.outs();
+    std::array<u64, dependency::count + 1> before;      // NOLINT: written up to out_count
+    for (unsigned i = 0; i < block.out_count; ++i) before[i] = ready_[outs[i].reg];
+    const u64 done = evaluate(block);
+    u64 differs = (done - completed_) ^ period;
+    for (unsigned i = 0; i < block.out_count; ++i) differs |= (ready_[outs[i].reg] - before[i]) ^ period;
+    streak_ = differs == 0 && period == period_ ? streak_ + 1 : 0;
+    period_ = period;
+    last_start_ = start;
+    finish(block.uops, block.cost, done);
+    if (u64{streak_} * block.uops <= params_.reorder_buffer + 2 * u64{block.uops}) return;
+    if (blame_total_ != 0 && front_ < blame_until_) return;
+    repeated_ = &block;
+    repeats_ = 0;
+}
+
+void CoreModel::settle_repeats() {
+    const u64 ticks = repeats_ * period_;
+    const auto* outs = repeated_->outs();
+    for (unsigned i = 0; i < repeated_->out_count; ++i) ready_[outs[i].reg] += ticks;
+    completed_ += ticks;
+    for (u32 i = 0; i <= in_flight_mask_; ++i) in_flight_[i] += ticks;      // the turns take each other's places
+    repeated_ = nullptr;
+    last_ = nullptr;
+    streak_ = 0;
+}
+
+// No data was missed: the fetch stalled, or the last instruction was a mispredicted branch.
+void CoreModel::retire_by_summary(const BlockTiming& block) {
+    const u32 pending = pending_;
+    pending_ = 0;
+    if ((pending & fetch_missed) != 0) fetch_stall();
+    make_room(block.uops);
+    const auto& branch = block.resolution;
+    u64 resolved = std::max(front_ + branch.base, std::max(ready_[branch.first] + branch.first_latency, ready_[branch.second] + branch.second_latency));
+    const auto* edge = block.edges() + block.edge_count;
+    for (unsigned i = branch.more_edges; i != 0; --i, ++edge) resolved = std::max(resolved, ready_[edge->source] + edge->latency);
+    finish(block.uops, block.cost, evaluate(block));
+    if ((pending & mispredicted) != 0) {
+        if (resolved > front_) wait_until(resolved, Bucket::branch);
+        charge(Bucket::branch, params_.mispredict_penalty);
+    }
+}
+
 void CoreModel::retire_exactly(const BlockTiming& block, unsigned instructions) {
     assert(instructions <= block.step_count);
     const u32 pending = pending_;
@@ -211,12 +301,12 @@ void CoreModel::charge_string(u64 bytes, u64 excess) {
 }
 
 void CoreModel::serialise() {
+    settle();
     if (completed_ > front_) wait_until(completed_, Bucket::instruction_issue);
-    in_flight_head_ = in_flight_tail_;
-    uops_in_flight_ = 0;
 }
 
 void CoreModel::resume_at(u64 cycle) {
+    settle();
     pending_ = 0;
     front_ = completed_ = to_ticks(cycle);
     ready_.fill(0);
@@ -224,8 +314,7 @@ void CoreModel::resume_at(u64 cycle) {
     walker_free_.fill(0);
     blame_.fill(0);
     blame_total_ = 0;
-    in_flight_head_ = in_flight_tail_;
-    uops_in_flight_ = 0;
+    in_flight_.fill(0);
     if (dram_ != nullptr) static_cast<void>(dram_->take_pending());
 }
 

@@ -52,30 +52,19 @@ public:
     // ---- at the end of a block -------------------------------------------------------------------------------------------
 
     void retire(const BlockTiming& block) {
-        if (pending_ != 0) [[unlikely]] return retire_exactly(block, block.step_count);
-        make_room(block.uops);
-        const u64 start = front_;
-        std::array<u64, dependency::count + 1> values;      // NOLINT: the loop below writes what is read
-        const auto* outs = block.outs();
-        const unsigned out_count = block.out_count;
-        u64 done = completed_;
-        for (unsigned i = 0; i < out_count; ++i) {
-            const auto& out = outs[i];
-            const u64 inputs = std::max(ready_[out.first] + out.first_latency, ready_[out.second] + out.second_latency);
-            values[i] = std::max(start + out.base, inputs);
-            done = std::max(done, values[i]);
+        if (&block == repeated_ && pending_ == 0) {
+            ++repeats_;
+            return advance(Bucket::instruction_issue, period_);
         }
-        const auto* edges = block.edges();
-        for (unsigned i = 0; i < block.edge_count; ++i) {
-            const u64 value = ready_[edges[i].source] + edges[i].latency;
-            values[edges[i].out] = std::max(values[edges[i].out], value);
-            done = std::max(done, value);
-        }
-        for (unsigned i = 0; i < out_count; ++i) ready_[outs[i].reg] = values[i];
-        finish(block.uops, block.cost, done);
+        retire_next(block);
     }
     // An instruction raised an event before it completed: only the first `instructions` of the block retire.
-    void retire_partial(const BlockTiming& block, unsigned instructions) { retire_exactly(block, instructions); }
+    void retire_partial(const BlockTiming& block, unsigned instructions) {
+        settle();
+        retire_exactly(block, instructions);
+    }
+    // Timings are about to be made in memory that others may have had: none is known by its address any more.
+    void forget_blocks() { settle(); }
     // Forgets what was noted since the last retire (a mode switch in the middle of a block).
     void drop_notes() { pending_ = 0; }
 
@@ -84,13 +73,17 @@ public:
     // Everything in flight completes before the front goes on (CPUID, LFENCE, RDTSCP, far transfers, VM transitions).
     void serialise();
     // Cycles in which nothing issues.
-    void charge(Bucket bucket, u64 cycles) { advance(bucket, to_ticks(cycles)); }
+    void charge(Bucket bucket, u64 cycles) {
+        settle();
+        advance(bucket, to_ticks(cycles));
+    }
     // A repeated string instruction moved `bytes`; `excess` is the sum of what its references took beyond first-level hits. They overlap as far as there are line-fill
     // buffers and bandwidth of memory.
     void charge_string(u64 bytes, u64 excess);
     void idle(u64 cycles) { charge(Bucket::idle, cycles); }
     // Idle until that cycle of the local clock; nothing if it has passed.
     void idle_until(u64 cycle) {
+        settle();
         if (to_ticks(cycle) > front_) advance(Bucket::idle, to_ticks(cycle) - front_);
     }
     // Sets the clock after a phase that this model did not count (functional, warm): no bucket gets the difference.
@@ -103,10 +96,7 @@ private:
         MissParts parts;
         u8 index;
     };
-    struct InFlight {           // a block in the reorder buffer
-        u64 completed;
-        u32 uops;
-    };
+    static constexpr u32 stride = 8;                    // slots of the reorder buffer that a block usually writes
     static constexpr unsigned max_notes = 64;
     static constexpr u32 mispredicted = u32{1} << 31, fetch_missed = u32{1} << 30, note_count = fetch_missed - 1;
 
@@ -114,20 +104,22 @@ private:
         front_ += ticks;
         stack_.add(bucket, ticks);
     }
+    // The reorder buffer as a ring of micro-operations: each slot has the time at which its block, and all before it, completed. A block enters when
+    // the last of those has left that would be a buffer's worth of micro-operations before its own end.
+    void make_room(u32 uops) {
+        const u32 leaver = uops > params_.reorder_buffer ? entered_ - 1 : entered_ + uops - params_.reorder_buffer - 1;
+        const u64 room_at = in_flight_[leaver & in_flight_mask_];
+        if (room_at > front_) wait_until(room_at, Bucket::instruction_issue);
+    }
     void finish(u32 uops, u32 cost, u64 done) {
         completed_ = done;
-        in_flight_[in_flight_tail_++ & in_flight_mask_] = {done, uops};
+        const u32 at = entered_ & in_flight_mask_;
+        if (uops <= stride && at + stride <= in_flight_mask_ + 1) [[likely]]
+            for (u32 i = 0; i < stride; ++i) in_flight_[at + i] = done;     // more slots than needed, but a fixed number: the others are free
+        else
+            for (u32 i = 0; i < uops; ++i) in_flight_[(entered_ + i) & in_flight_mask_] = done;
+        entered_ += uops;
         advance(Bucket::instruction_issue, cost);
-    }
-    void make_room(u32 uops) {
-        uops_in_flight_ += uops;
-        u64 room_at = 0;
-        while (uops_in_flight_ > params_.reorder_buffer && in_flight_head_ != in_flight_tail_) {
-            const InFlight& oldest = in_flight_[in_flight_head_++ & in_flight_mask_];
-            uops_in_flight_ -= oldest.uops;
-            room_at = oldest.completed;
-        }
-        if (room_at > front_) wait_until(room_at, Bucket::instruction_issue);
     }
     // The front waits; the part that misses do not explain goes to `rest`.
     void wait_until(u64 ticks, Bucket rest) {
@@ -137,6 +129,17 @@ private:
     void wait_blaming(u64 until, Bucket rest);
     void draw(u64 ticks);
     void blame(const MissParts& parts, u64 until);
+    void retire_next(const BlockTiming& block);
+    // By the summary, with every source ready as it is: the front has room already. Returns when everything so far has completed.
+    u64 evaluate(const BlockTiming& block);
+    void retire_by_summary(const BlockTiming& block);
+    void retire_again(const BlockTiming& block);
+    void settle() {
+        last_ = nullptr;
+        streak_ = 0;
+        if (repeated_ != nullptr) [[unlikely]] settle_repeats();
+    }
+    void settle_repeats();
     void retire_exactly(const BlockTiming& block, unsigned instructions);
     void fetch_stall();
     u64 step(const BlockTiming::Step& step, u64 start, const Note*& note, const Note* end);
@@ -152,8 +155,16 @@ private:
     u64 front_ = 0;                                     // ticks
     u64 completed_ = 0;                                 // everything issued has completed by then
     u32 pending_ = 0;                                   // number of notes, and flags
-    u32 uops_in_flight_ = 0;
-    u32 in_flight_head_ = 0, in_flight_tail_ = 0, in_flight_mask_;
+    u32 entered_ = 0;                                   // micro-operations so far
+    u32 in_flight_mask_;
+    // A block that follows itself: once a reorder buffer's worth of its turns have each advanced every time by the same amount, so will all
+    // further ones. They are then only counted, and settled when anything else happens.
+    const BlockTiming* repeated_ = nullptr;
+    u64 period_ = 0;                                    // ticks by which each turn advances
+    u64 repeats_ = 0;                                   // turns counted and not settled
+    const BlockTiming* last_ = nullptr;                 // the block of the last turn,
+    u64 last_start_ = 0;                                // when it issued,
+    u32 streak_ = 0;                                    // and how many turns before it advanced by period_
     std::array<u64, 64> ready_{};                       // by register number
     CycleStack stack_;
 
@@ -167,7 +178,7 @@ private:
     std::array<u64, CoreModelParams::max_line_fill_buffers> line_fill_free_{};
     std::array<u64, CoreModelParams::max_page_walkers> walker_free_{};
     Dram* dram_;
-    std::array<InFlight, CoreModelParams::max_reorder_buffer> in_flight_{};
+    std::array<u64, 2 * CoreModelParams::max_reorder_buffer> in_flight_{};
 };
 
 }  // namespace vtsim::timing

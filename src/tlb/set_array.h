@@ -29,17 +29,16 @@ public:
     // A bank of `sets` (a power of two) times `ways`; returns its number. `policy` names a registered replacement policy.
     u32 add_bank(u32 sets, u32 ways, std::string_view policy, u64 seed) {
         const auto* const row = ReplacementRegistry::find(policy);
-        Bank bank{static_cast<u32>(stamps_.size()), sets, ways, nullptr};
+        Bank bank{static_cast<u32>(uses_.size()), sets, ways, nullptr};
         if (row != nullptr && row->factory != nullptr) {
             bank.policy = row->factory({sets, ways, seed});
             observed_ = true;
         }
         banks_.push_back(std::move(bank));
-        const std::size_t total = stamps_.size() + std::size_t{sets} * ways;
+        const std::size_t total = uses_.size() + std::size_t{sets} * ways;
         keys_.resize(total);
         values_.resize(total);
-        stamps_.resize(total, 0);
-        serials_.resize(total, 1);
+        uses_.resize(total);
         live_.resize((total + 63) / 64, 0);
         return static_cast<u32>(banks_.size() - 1);
     }
@@ -49,30 +48,33 @@ public:
         return {b.first + (static_cast<u32>(hash) & (b.sets - 1)) * b.ways, b.ways};
     }
     [[nodiscard]] u32 sets(u32 bank) const { return banks_[bank].sets; }
-    [[nodiscard]] u32 size() const { return static_cast<u32>(stamps_.size()); }
+    [[nodiscard]] u32 size() const { return static_cast<u32>(uses_.size()); }
 
     // The first way of the set whose key satisfies `match`, or no_way. Changes nothing.
     template <class Match>
     [[nodiscard]] u32 find(Set set, Match&& match) const {
         for (u32 way = set.first; way < set.end(); ++way)
-            if (match(keys_[way]) && stamps_[way] != 0) return way;
+            if (match(keys_[way]) && uses_[way].stamp != 0) return way;
         return no_way;
     }
 
     // A hit. With timestamps this one store is all that exact LRU needs.
     void touch(u32 way) {
-        stamps_[way] = ++now_;
+        stamp(way);
         if (observed_) [[unlikely]] tell_policy(way);
     }
-    [[nodiscard]] bool current(u32 way, u32 serial) const { return serials_[way] == serial; }
+    // The same where no policy looks on.
+    void stamp(u32 way) { uses_[way].stamp = ++now_; }
+    [[nodiscard]] bool stamps_only() const { return !observed_; }
+    [[nodiscard]] bool current(u32 way, u32 serial) const { return uses_[way].serial == serial; }
 
     // The way that a fill of this set replaces: an empty one, else the policy's victim.
     [[nodiscard]] u32 victim(u32 bank, Set set) {
         u32 oldest = set.first;
         for (u32 way = set.first; way < set.end(); ++way)
-            if (stamps_[way] < stamps_[oldest]) oldest = way;
+            if (uses_[way].stamp < uses_[oldest].stamp) oldest = way;
         auto& b = banks_[bank];
-        if (b.policy == nullptr || stamps_[oldest] == 0) return oldest;
+        if (b.policy == nullptr || uses_[oldest].stamp == 0) return oldest;
         return set.first + b.policy->victim((set.first - b.first) / b.ways);
     }
     void write(u32 way, const Key& key, const Value& value) {
@@ -89,7 +91,7 @@ public:
     }
 
     void drop(u32 way) {
-        stamps_[way] = 0;
+        uses_[way].stamp = 0;
         live_[way / 64] &= ~(u64{1} << way % 64);
         renew(way);
     }
@@ -98,7 +100,7 @@ public:
     u64 drop_in(Set set, Match&& match, Before&& before) {
         u64 dropped = 0;
         for (u32 way = set.first; way < set.end(); ++way) {
-            if (stamps_[way] == 0 || !match(keys_[way], values_[way])) continue;
+            if (uses_[way].stamp == 0 || !match(keys_[way], values_[way])) continue;
             before(way);
             drop(way);
             ++dropped;
@@ -125,11 +127,17 @@ public:
         return drop_if(match, [](u32) {});
     }
 
-    [[nodiscard]] bool valid(u32 way) const { return stamps_[way] != 0; }
+    [[nodiscard]] bool valid(u32 way) const { return uses_[way].stamp != 0; }
     [[nodiscard]] const Key& key(u32 way) const { return keys_[way]; }
     [[nodiscard]] const Value& value(u32 way) const { return values_[way]; }
     [[nodiscard]] Value& value(u32 way) { return values_[way]; }
-    [[nodiscard]] u32 serial(u32 way) const { return serials_[way]; }
+    [[nodiscard]] u32 serial(u32 way) const { return static_cast<u32>(uses_[way].serial); }
+    // The same in 64 bits, the upper 32 clear.
+    [[nodiscard]] u64 wide_serial(u32 way) const { return uses_[way].serial; }
+    // No hint is current any more; the contents stay.
+    void renew_all() {
+        for (u32 way = 0; way < size(); ++way) renew(way);
+    }
 
 private:
     struct Bank {
@@ -137,8 +145,14 @@ private:
         std::unique_ptr<ReplacementPolicy> policy;      // nullptr: the smallest stamp
     };
 
+    // What a hit checks and changes, side by side.
+    struct Use {
+        u64 stamp = 0;                                  // time of the last use; 0: empty
+        u64 serial = 1;                                 // of 32 bits
+    };
+
     void renew(u32 way) {
-        if (++serials_[way] == 0) serials_[way] = 1;    // 0 stays free for "never current"
+        if (++uses_[way].serial >> 32 != 0) uses_[way].serial = 1;      // 0 stays free for "never current"
     }
     // Out of line: the core's handlers inline touch(), and an indirect call in them would look like a missed tail call.
     [[gnu::noinline]] void tell_policy(u32 way) {
@@ -152,8 +166,7 @@ private:
     std::vector<Bank> banks_;
     std::vector<Key> keys_;
     std::vector<Value> values_;
-    std::vector<u64> stamps_;
-    std::vector<u32> serials_;
+    std::vector<Use> uses_;
     std::vector<u64> live_;             // bit per way: not empty
     u64 now_ = 0;
     bool observed_ = false;             // some bank has a policy that wants to see hits

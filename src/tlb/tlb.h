@@ -26,13 +26,24 @@ public:
     [[nodiscard]] Mapping& mapping(u32 way) { return array_.value(way); }
     [[nodiscard]] u32 serial(u32 way) const { return array_.serial(way); }
 
-    // Counts a hit in the way that a translation cache remembers, if it is still the same entry.
+    // The way that a translation cache remembers is still the same entry.
+    [[nodiscard]] bool holds(u32 way, u32 serial) const { return array_.current(way, serial); }
+    // Counts a hit in it.
     bool touch(u32 way, u32 serial) {
-        if (!array_.current(way, serial)) return false;
+        if (!holds(way, serial)) return false;
         array_.touch(way);
         ++stats_.hits;
         return true;
     }
+    // The same in two halves, for replacement by time stamps.
+    [[nodiscard]] bool stamps_only() const { return array_.stamps_only(); }
+    [[nodiscard]] u64 wide_serial(u32 way) const { return array_.wide_serial(way); }
+    void stamp(u32 way) {
+        array_.stamp(way);
+        ++stats_.hits;
+    }
+    // Translation caches forget everything: no remembered way counts any more. The TLB itself keeps its mappings.
+    void renew_serials() { array_.renew_all(); }
 
     // Writes the mapping of the page around `address` (a fragment of it if there is no bank of its size) and returns its way.
     // An entry that could serve the same accesses is replaced, never doubled.

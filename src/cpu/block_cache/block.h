@@ -3,7 +3,6 @@
 
 #include "cpu/micro_op.h"
 
-
 namespace vtsim::timing {
 struct BlockTiming;
 }
@@ -44,6 +43,25 @@ static_assert(sizeof(Link) == sizeof(MicroOp));
 
 inline Link& link_after(const MicroOp& terminal, unsigned which) {
     return *const_cast<Link*>(reinterpret_cast<const Link*>(&terminal + 1 + which));   // a link is the one mutable thing in a block
+}
+
+// Warm and timing mode: the line of data that a micro-op used last, and where it sits in the first-level data TLB and cache. Its address, its TLB way and its
+// cache slot are each compared before it counts, so that no eviction, flush, snoop or change of context can be forgotten.
+struct LineMemo {
+    u64 line;                       // linear address of its first byte
+    u64 addend;                     // host address less linear address
+    u64 check;                      // serial number of the TLB way | Core::line_context
+    u32 key;                        // timing::CacheLevel::key
+    u16 way;
+    u16 slot;
+};
+static_assert(sizeof(LineMemo) == sizeof(MicroOp));
+
+// Blocks lie in the first halves of pieces of memory, the memos of their micro-ops at the same places in the second halves.
+inline constexpr std::size_t arena_bytes = 1 * MiB;
+
+[[nodiscard]] inline LineMemo& memo_of(const MicroOp& op) {
+    return *reinterpret_cast<LineMemo*>(reinterpret_cast<std::byte*>(const_cast<MicroOp*>(&op)) + arena_bytes);     // NOLINT: mutable like a link
 }
 
 }  // namespace vtsim::cpu

@@ -2,6 +2,7 @@
 #include "cpu/block_cache/block_cache.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 
 #include "cpu/exec/dispatch.h"
@@ -9,8 +10,13 @@
 namespace vtsim::cpu {
 namespace {
 
-constexpr std::size_t chunk_bytes = 1 * MiB;
 constexpr std::size_t max_chunks = 64;
+
+// Zero, as a memo that nothing matches is: its TLB way has no serial number.
+std::byte* new_chunk() {
+    void* const memory = ::operator new(2 * arena_bytes, std::align_val_t{page_size});
+    return static_cast<std::byte*>(std::memset(memory, 0, 2 * arena_bytes));
+}
 
 }  // namespace
 
@@ -22,7 +28,7 @@ BlockCache::BlockCache(stats::Group& parent) : stats(parent, "blocks") {
 
 BlockCache::~BlockCache() = default;
 
-void BlockCache::Release::operator()(std::byte* chunk) const { ::operator delete(chunk, std::align_val_t{32}); }
+void BlockCache::Release::operator()(std::byte* chunk) const { ::operator delete(chunk, std::align_val_t{page_size}); }
 
 Block* BlockCache::find_slow(u64 key) {
     const auto found = map_.find(key);
@@ -33,10 +39,10 @@ Block* BlockCache::find_slow(u64 key) {
 
 void* BlockCache::allocate_bytes(std::size_t bytes) {
     bytes = (bytes + 31) / 32 * 32;
-    if (chunks_.empty() || used_ + bytes > chunk_bytes) {
+    if (chunks_.empty() || used_ + bytes > arena_bytes) {
         // A new chunk; one more than the limit is allowed, as `allocate` makes room for a whole block at once and only it empties the cache.
         if (!chunks_.empty()) ++chunk_;
-        if (chunk_ == chunks_.size()) chunks_.push_back(std::unique_ptr<std::byte[], Release>(static_cast<std::byte*>(::operator new(chunk_bytes, std::align_val_t{32}))));
+        if (chunk_ == chunks_.size()) chunks_.emplace_back(new_chunk());
         used_ = 0;
     }
     std::byte* place = chunks_[chunk_].get() + used_;

@@ -55,8 +55,10 @@ private:
     std::array<Block*, slots> front_{};
     std::unordered_map<u64, Block*> map_;
     std::unordered_map<u64, std::vector<Block*>> pages_;    // by frame
-    struct Release { void operator()(std::byte* chunk) const; };
-    std::vector<std::unique_ptr<std::byte[], Release>> chunks_;
+    struct Release {
+        void operator()(std::byte* chunk) const;
+    };
+    std::vector<std::unique_ptr<std::byte, Release>> chunks_;           // of 2 * arena_bytes
     std::size_t chunk_ = 0, used_ = 0;
     Block none_{};
     u32 generation_ = 2;

@@ -64,14 +64,17 @@ template <bool timed>
 
 template <bool timed>
 [[gnu::noinline]] Next call_slowly(Core& core, const MicroOp& op, u64 target) {
-    if (const auto event = slow::store<u64>(core, op, core.s.gpr[arch::rsp] - 8, address_after(core, op))) return raise(core, op, event);
+    const u64 linear = core.s.gpr[arch::rsp] - 8, address = address_after(core, op);
+    u8* place = timed ? slow::find_timed(core, op, linear, sizeof address, true) : nullptr;
+    if (place != nullptr) __builtin_memcpy(place, &address, sizeof address);
+    else if (const auto event = slow::store<u64>(core, op, linear, address)) return raise(core, op, event);
     return enter_called<timed>(core, op, target);
 }
 
 template <bool timed>
 [[gnu::always_inline]] inline Next call_to(Core& core, const MicroOp& op, u64 target) {
     if (!canonical(target)) [[unlikely]] return raise(core, op, arch::general_protection());
-    u8* place = find_cached<u64, timed>(core, op, core.s.gpr[arch::rsp] - 8, true);
+    u8* place = find<u64, first_look(timed)>(core, op, core.s.gpr[arch::rsp] - 8, true);
     if (place == nullptr) [[unlikely]] return call_slowly<timed>(core, op, target);
     const u64 address = address_after(core, op);
     __builtin_memcpy(place, &address, sizeof address);

@@ -15,6 +15,7 @@ namespace vtsim::timing {
 namespace {
 
 constexpr u32 lanes = 4;
+constexpr u64 max_hinted = 0xffff;      // slots that a hint can name: first levels have far fewer, others ask no hints
 
 // The index of `key` among `count` tags (a multiple of `lanes`), or `count`.
 u32 position(const u32* tags, u32 count, u32 key) {
@@ -53,11 +54,10 @@ void CacheParams::validate() const {
 CacheLevel::CacheLevel(const CacheLevelParams& params, bool filters, stats::Group& parent, const char* name)
     : stats(parent, name),
       set_mask_(params.sets() - 1),
-      set_log2_(static_cast<unsigned>(std::countr_zero(params.sets()))),
       ways_(params.ways),
       stride_(static_cast<u32>(align_up(params.ways, lanes))),
       latency_(params.latency),
-      filters_(filters),
+      filters_(filters && params.sets() * align_up(params.ways, lanes) <= max_hinted),
       tags_(params.sets() * stride_),
       stamps_(tags_.size()),
       dirty_(tags_.size()),
@@ -82,7 +82,7 @@ std::optional<CacheLevel::Victim> CacheLevel::insert(Line line, bool dirty) {
         if (victim->dirty) ++stats.writebacks;
     }
     tags_[slot] = static_cast<u32>(key_of(line));
-    dirty_[slot] = dirty;
+    set_dirty(slot, dirty);
     touch(slot);
     leave_hint(line, slot);
     return victim;
@@ -95,6 +95,7 @@ bool CacheLevel::remove(Line line) {
     tags_[slot] = 0;
     stamps_[slot] = 0;
     dirty_[slot] = 0;
+    ++now_;
     ++stats.invalidations;
     return was_dirty;
 }
@@ -102,6 +103,7 @@ bool CacheLevel::remove(Line line) {
 void CacheLevel::clear() {
     for (Slot slot = 0; slot < tags_.size(); ++slot)
         if (tags_[slot] != 0) ++stats.invalidations;
+    ++now_;
     tags_.assign(tags_.size(), 0);
     stamps_.assign(stamps_.size(), 0);
     dirty_.assign(dirty_.size(), 0);

@@ -43,11 +43,16 @@ public:
     CacheLevel(const CacheLevelParams& params, bool filters, stats::Group& parent, const char* name);
 
     [[nodiscard]] u32 latency() const { return latency_; }
-    // The way that the hint names, if it holds the line: most hits of a first level. Otherwise none: search.
+    // The way that the hint names, if it holds the line: most hits of a first level. Otherwise none: search. Without filters no hint is left, and
+    // the one that every line starts with, way 0 of set 0, is as good as any other: the tag decides.
     [[nodiscard]] Slot hinted(Line line) const {
-        const Slot slot = first_slot(line) + hints_[hint_of(line)];
-        return u64{tags_[slot]} == key_of(line) && filters_ ? slot : none;
+        const Slot slot = hints_[hint_of(line)];
+        return u64{tags_[slot]} == key_of(line) ? slot : none;
     }
+    // The way that was touched last holds the line: a further touch would change no order.
+    [[nodiscard]] bool touched_last(Line line) const { return u64{tags_[last_]} == key_of(line); }
+    // Changes whenever a line comes, goes, or is touched that was not touched last.
+    [[nodiscard]] u64 now() const { return now_; }
     [[nodiscard]] Slot search(Line line) const;
     // Search, and leave a hint.
     [[nodiscard]] Slot find(Line line) {
@@ -55,14 +60,21 @@ public:
         if (slot != none) leave_hint(line, slot);
         return slot;
     }
-    void touch(Slot slot) { stamps_[slot] = ++now_; }
+    void touch(Slot slot) {
+        stamps_[slot] = ++now_;
+        last_ = slot;
+    }
     [[nodiscard]] bool dirty(Slot slot) const { return dirty_[slot] != 0; }
-    void set_dirty(Slot slot, bool dirty) { dirty_[slot] = dirty; }
+    void set_dirty(Slot slot, bool dirty) { dirty_[slot] = dirty ? tags_[slot] : 0; }
+    // For who remembers the slot of a line by its key: the line is still there, and modified.
+    [[nodiscard]] static u32 key(Line line) { return static_cast<u32>(key_of(line)); }
+    [[nodiscard]] bool holds(Slot slot, u32 key) const { return tags_[slot] == key; }
+    [[nodiscard]] bool holds_modified(Slot slot, u32 key) const { return dirty_[slot] == key; }
     // Puts a line that is not there in the place of the least recently used one. The victim is returned and counted.
     std::optional<Victim> insert(Line line, bool dirty);
     // Removes the line; true if it was modified.
     bool remove(Line line);
-    // Tags are 32 bits: lines above (16 TiB in a first level of 64 sets) are not cached.
+    // Tags are 32 bits: lines above 256 GiB are not cached.
     [[nodiscard]] bool cacheable(Line line) const { return key_of(line) <= 0xffff'ffff; }
     template <class Visit>
     void for_each_line(Visit&& visit) const {
@@ -77,21 +89,23 @@ private:
     static constexpr unsigned hint_count = 4096;
     [[nodiscard]] static unsigned hint_of(Line line) { return static_cast<unsigned>(line + (line >> 12)) & (hint_count - 1); }
     [[nodiscard]] Slot first_slot(Line line) const { return static_cast<Slot>(line & set_mask_) * stride_; }
-    [[nodiscard]] u64 key_of(Line line) const { return (line >> set_log2_) + 1; }      // 0 is an empty way
-    [[nodiscard]] Line line_of(Slot slot) const { return (u64{tags_[slot]} - 1) << set_log2_ | slot / stride_; }
-    void leave_hint(Line line, Slot slot) { hints_[hint_of(line)] = static_cast<u8>(slot - first_slot(line)); }
+    [[nodiscard]] static u64 key_of(Line line) { return line + 1; }      // 0 is an empty way
+    [[nodiscard]] Line line_of(Slot slot) const { return u64{tags_[slot]} - 1; }
+    void leave_hint(Line line, Slot slot) {
+        if (filters_) hints_[hint_of(line)] = static_cast<u16>(slot);
+    }
 
     u64 set_mask_;
-    unsigned set_log2_;
     u32 ways_;
     u32 stride_;                                    // ways rounded up to whole vectors; the rest stays empty
     u32 latency_;
     bool filters_;
     u64 now_ = 0;
+    Slot last_ = 0;                                 // touched last
     std::vector<u32> tags_;
     std::vector<u64> stamps_;
-    std::vector<u8> dirty_;
-    std::vector<u8> hints_;
+    std::vector<u32> dirty_;                        // the tag again if the line is modified, else 0
+    std::vector<u16> hints_;
 };
 
 }  // namespace vtsim::timing

@@ -9,7 +9,7 @@ MemoryHierarchy::MemoryHierarchy(const CacheParams& caches, const DramParams& dr
     : params_((caches.validate(), dram.validate(), caches)),
       group_(parent, "memory"),
       dram_(dram, group_),
-      l3_(caches.l3, caches.filters, group_, "l3") {}
+      l3_(caches.l3, false, group_, "l3") {}
 
 u32 MemoryHierarchy::access(Line line, Requester requester, const MemoryPort& port) {
     const bool modified_elsewhere = clean_others(line, &port);

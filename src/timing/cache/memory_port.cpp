@@ -9,7 +9,7 @@ MemoryPort::MemoryPort(MemoryHierarchy& hierarchy, stats::Group& parent)
     : hierarchy_(hierarchy),
       l1i_(hierarchy.params().l1i, hierarchy.params().filters, parent, "l1i"),
       l1d_(hierarchy.params().l1d, hierarchy.params().filters, parent, "l1d"),
-      l2_(hierarchy.params().l2, hierarchy.params().filters, parent, "l2") {
+      l2_(hierarchy.params().l2, false, parent, "l2") {
     hierarchy.ports_.push_back(this);
 }
 

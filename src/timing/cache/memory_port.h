@@ -24,6 +24,33 @@ public:
     u32 walk(PhysicalAddress address, bool is_write) {
         return is_write ? write(address, Requester::walk, l1d_.stats.walk) : read(l1d_, address, Requester::walk, l1d_.stats.walk);
     }
+    // The slot of the first-level data cache where a hint finds the line (modified already, for a store), else CacheLevel::none. Changes nothing.
+    [[nodiscard]] CacheLevel::Slot find_data(PhysicalAddress address, bool is_store) const {
+        const auto slot = l1d_.hinted(address.value() >> line_log2);
+        return slot == CacheLevel::none || !is_store || l1d_.dirty(slot) ? slot : CacheLevel::none;
+    }
+    // The line with that CacheLevel::key is in the slot (and modified, for a store).
+    [[nodiscard]] bool holds_data(CacheLevel::Slot slot, u32 key, bool is_store) const { return is_store ? l1d_.holds_modified(slot, key) : l1d_.holds(slot, key); }
+    // A load or store that hits it.
+    void touch_data(CacheLevel::Slot slot) {
+        l1d_.touch(slot);
+        ++l1d_.stats.data.hits;
+    }
+    // Fetches lines `first` to `last` of code. `missed(cycles)` is told of each that took longer than a first-level hit.
+    template <class Missed>
+    void fetch_lines(u64 first, u64 last, Missed&& missed) {
+        for (u64 line = first; line <= last; ++line) {
+            if (l1i_.touched_last(line)) [[likely]] {
+                ++l1i_.stats.fetch.hits;
+                continue;
+            }
+            const u32 latency = fetch(PhysicalAddress{line << line_log2});
+            if (latency > l1i_.latency()) [[unlikely]] missed(latency - l1i_.latency());
+        }
+    }
+    // Fetches lines again that the last fetches have touched, in the same order: `fetch_time` has not changed since.
+    void fetch_again(u64 lines) { l1i_.stats.fetch.hits += lines; }
+    [[nodiscard]] u64 fetch_time() const { return l1i_.now(); }
     [[nodiscard]] u32 load_hit_latency() const { return l1d_.latency(); }
     [[nodiscard]] u32 fetch_hit_latency() const { return l1i_.latency(); }
     [[nodiscard]] MemoryHierarchy& hierarchy() { return hierarchy_; }

@@ -9,6 +9,7 @@
 namespace vtsim::timing {
 
 inline constexpr unsigned line_log2 = 6;            // 64-byte lines everywhere
+inline constexpr unsigned line_bytes = 1U << line_log2;
 
 struct CacheLevelParams {
     u64 size = 32 * KiB;

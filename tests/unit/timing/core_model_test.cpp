@@ -162,6 +162,36 @@ void compare(unsigned miss_percent, unsigned mispredict_percent, const CoreModel
 TEST(CoreModel, AgreesWithAScoreboardOnRandomBlocksWithoutMisses) { compare(0, 0, {}); }
 TEST(CoreModel, AgreesWithAScoreboardWhenSomeBlocksMiss) { compare(10, 0, {}); }
 TEST(CoreModel, AgreesWithAScoreboardWhenMostBlocksMissAndBranchesAreMispredicted) { compare(60, 20, {}); }
+// Loops: each chosen block runs up to 300 times in a row, which the model settles in one step if nothing happens in between.
+void compare_loops(const CoreModelParams& params) {
+    CoreBench bench{params};
+    Scoreboard oracle{params};
+    RandomProgram program{params.reorder_buffer};
+    for (int loop = 0; loop < 400; ++loop) {
+        const auto shapes = program.block();
+        std::vector<u64> latency;
+        for (const auto& shape : shapes) latency.push_back(64 * bench.costs[shape.cost_class].latency);
+        const auto& block = bench.block(shapes);
+        const u64 turns = 1 + program.below(300);
+        const bool disturbed = program.below(3) == 0;
+        for (u64 turn = 0; turn < turns; ++turn) {
+            const auto misses = program.misses(shapes, disturbed ? 1 : 0);
+            const bool mispredicted = turn + 1 == turns && program.below(2) == 0;
+            for (const auto& miss : misses) bench.model.note_miss(static_cast<u8>(miss.instruction), miss.latency, miss.parts);
+            if (mispredicted) bench.model.note_mispredict();
+            bench.model.retire(block);
+            oracle.run(shapes, block, misses, latency, mispredicted);
+            ASSERT_EQ(bench.model.front_ticks(), oracle.front) << "loop " << loop << ", turn " << turn;
+        }
+        ASSERT_EQ(bench.model.stack().ticks(), oracle.front);
+    }
+    bench.model.serialise();
+    EXPECT_EQ(bench.model.front_ticks(), std::max(oracle.front, oracle.completed));
+}
+TEST(CoreModel, AgreesWithAScoreboardOnLoops) { compare_loops({}); }
+TEST(CoreModel, AgreesWithAScoreboardOnLoopsOfASmallCore) { compare_loops({.reorder_buffer = 5, .line_fill_buffers = 2}); }
+TEST(CoreModel, AgreesWithAScoreboardOnLoopsOfALargeCore) { compare_loops({.reorder_buffer = 1024}); }
+
 TEST(CoreModel, AgreesWithAScoreboardOnASmallCore) {
     compare(20, 5, {.issue_width = 2, .reorder_buffer = 12, .line_fill_buffers = 2, .page_walkers = 1, .mispredict_penalty = 9});
 }
