@@ -243,15 +243,15 @@ void Core::serialise() {
 }
 
 void Core::fetch_code(const Block& entered) {
+    const auto fetch = [this](u64 first, u64 last) {
+        port.fetch_lines(first >> timing::line_log2, last >> timing::line_log2, [this](u32 cycles) {
+            if (mode_ == Mode::timing) model.note_fetch_miss({.instruction_cache = cycles});
+        });
+    };
     const u64 first = entered.frame + entered.offset, last = first + entered.bytes - 1;
-    port.fetch_lines(first >> timing::line_log2, last >> timing::line_log2, [this](u32 cycles) {
-        if (mode_ == Mode::timing) model.note_fetch_miss({.instruction_cache = cycles});
-    });
+    fetch(first, std::min(last, first | page_offset_mask));
+    if (entered.crosses_page()) fetch(entered.second_frame, entered.second_frame + (last & page_offset_mask));
     fetch_time_ = port.fetch_time();
-}
-
-void Core::charge_mispredict() {
-    if (mode_ == Mode::timing) model.note_mispredict();
 }
 
 static timing::MissParts parts_of(const mmu::TranslationLatency& latency) {

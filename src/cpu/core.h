@@ -242,11 +242,11 @@ public:
     void serialise();               // timing mode: the block ends here, and what follows starts when all of it has completed
     // The block's lines of code, through the instruction cache. A block that follows itself touches them in the same order once more.
     void touch_code(const Block& next) {
-        if (&next != block || fetch_time_ != port.fetch_time()) return fetch_code(next);
-        const u64 first = next.frame + next.offset, last = first + next.bytes - 1;
-        port.fetch_again((last >> timing::line_log2) - (first >> timing::line_log2) + 1);
+        if (&next == block && code_is_fresh()) port.fetch_again(next.lines);
+        else fetch_code(next);
     }
-    void charge_mispredict();
+    // The instruction cache has not changed since the lines of `block` were touched.
+    [[nodiscard]] bool code_is_fresh() const { return fetch_time_ == port.fetch_time(); }
     // Timing mode: what an access cost beyond a first-level hit. `op` is nullptr for accesses of no instruction of the block (descriptor tables, stacks of
     // events): they are charged in full.
     void charge_access(const MicroOp* op, const mmu::Translation& translation, bool write);

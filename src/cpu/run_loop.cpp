@@ -179,13 +179,26 @@ Next follow(Core& core, const MicroOp& terminal, Link& link) {
     return start_any(core, *block.value);
 }
 
-Next start_timed(Core& core, const Block& block) {
+static Next dispatch_in_time(Core& core, const Block& block) {
+    if (core.budget < 0 || core.model.cycles() >= core.cycle_limit) [[unlikely]] return leave_before(core, block);
+    return dispatch(core, *block.ops());
+}
+
+// The general case of start_timed; warm mode, too, where blocks have no timing.
+static Next start_after_other(Core& core, const Block& block) {
     core.retire_block();
     core.touch_code(block);
     core.block = &block;
     core.budget -= block.count;
-    if (core.budget < 0 || core.model.cycles() >= core.cycle_limit) [[unlikely]] return leave_before(core, block);
-    return dispatch(core, *block.ops());
+    return dispatch_in_time(core, block);
+}
+
+Next start_timed(Core& core, const Block& block) {
+    if (core.block != &block || !core.model.repeats(block.timing) || !core.code_is_fresh()) return start_after_other(core, block);
+    core.model.retire_repeated();
+    core.port.fetch_again(block.lines);
+    core.budget -= block.count;
+    return dispatch_in_time(core, block);
 }
 
 Next indirect(Core& core, u64 linear_target) {
@@ -199,8 +212,6 @@ Next leave_before(Core& core, const Block& block) {
     core.block = nullptr;
     return nullptr;
 }
-
-void mispredicted(Core& core) { core.charge_mispredict(); }
 
 }  // namespace slow
 

@@ -70,6 +70,9 @@ public:
     [[nodiscard]] bool stamps_data() const { return dtlb_.stamps_only(); }
     [[nodiscard]] u64 data_serial(u32 way) const { return dtlb_.wide_serial(way); }
     void stamp_data(u32 way) { dtlb_.stamp(way); }
+    [[nodiscard]] bool stamps_fetch() const { return itlb_.stamps_only(); }
+    [[nodiscard]] u64 fetch_serial(u32 way) const { return itlb_.wide_serial(way); }
+    void stamp_fetch(u32 way) { itlb_.stamp(way); }
     [[nodiscard]] bool touch_fetch(u32 way, u32 serial) { return itlb_.touch(way, serial); }
 
     // A page has got decoded code: no store may bypass the slow path any more. For PhysicalMemory's CodeListener.

@@ -52,11 +52,14 @@ public:
     // ---- at the end of a block -------------------------------------------------------------------------------------------
 
     void retire(const BlockTiming& block) {
-        if (&block == repeated_ && pending_ == 0) {
-            ++repeats_;
-            return advance(Bucket::instruction_issue, period_);
-        }
-        retire_next(block);
+        if (repeats(&block)) retire_repeated();
+        else retire_next(block);
+    }
+    // The block, if any, follows itself in a steady state: to retire it once more is to let time pass.
+    [[nodiscard]] bool repeats(const BlockTiming* block) const { return block == repeated_ && pending_ == 0 && block != nullptr; }
+    void retire_repeated() {
+        ++repeats_;
+        advance(Bucket::instruction_issue, period_);
     }
     // An instruction raised an event before it completed: only the first `instructions` of the block retire.
     void retire_partial(const BlockTiming& block, unsigned instructions) {

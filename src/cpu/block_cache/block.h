@@ -20,6 +20,7 @@ struct alignas(32) Block {
     u64 second_frame;               // page of the last byte of an instruction that crosses the page end, else no_frame
     u16 offset;                     // page offset of the first instruction
     u16 op_count;
+    u16 lines;                      // of code
     const timing::BlockTiming* timing;   // timing mode only
 
     static constexpr u64 no_frame = ~u64{0};

@@ -181,6 +181,7 @@ Block* BlockDecoder::finish(Core& core, const Source& source, u16 end_offset, bo
     block->second_frame = crosses ? source.second_frame : Block::no_frame;
     block->count = static_cast<u16>(instructions);
     block->bytes = static_cast<u16>(end_offset - source.offset);
+    block->lines = static_cast<u16>(((end_offset - 1) >> timing::line_log2) - (source.offset >> timing::line_log2) + 1);
     block->op_count = static_cast<u16>(ops);
     for (unsigned i = 0; i < instructions; ++i) {
         block->ops()[i] = entries_[i].op;

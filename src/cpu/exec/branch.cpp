@@ -36,7 +36,7 @@ template <bool timed>
 [[gnu::always_inline]] inline Next jump_indirect(Core& core, const MicroOp& op, u64 target) {
     if (!canonical(target)) [[unlikely]] return raise(core, op, arch::general_protection());
     if constexpr (timed) {
-        if (core.predictor.indirect(core.rip_of(op), target)) [[unlikely]] slow::mispredicted(core);
+        if (core.predictor.indirect(core.rip_of(op), target)) [[unlikely]] core.model.note_mispredict();
     }
     return go_to<timed>(core, target);
 }
@@ -57,7 +57,7 @@ template <bool timed>
     core.s.gpr[arch::rsp] -= 8;
     if constexpr (timed) {
         core.predictor.call(address_after(core, op));
-        if (core.predictor.indirect(core.rip_of(op), target)) [[unlikely]] slow::mispredicted(core);
+        if (core.predictor.indirect(core.rip_of(op), target)) [[unlikely]] core.model.note_mispredict();
     }
     return go_to<timed>(core, target);
 }
@@ -97,7 +97,7 @@ Next ret(Core& core, const MicroOp& op) {
         if (!canonical(target)) [[unlikely]] return raise(c, o, arch::general_protection());
         c.s.gpr[arch::rsp] += 8 + o.imm;
         if constexpr (timed) {
-            if (c.predictor.ret(target)) [[unlikely]] slow::mispredicted(c);
+            if (c.predictor.ret(target)) [[unlikely]] c.model.note_mispredict();
         }
         return go_to<timed>(c, target);
     });

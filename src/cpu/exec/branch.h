@@ -14,7 +14,6 @@ Next follow(Core& core, const MicroOp& terminal, Link& link);
 Next indirect(Core& core, u64 linear_target);
 // Leaves before `block`, which was looked at but not started.
 Next leave_before(Core& core, const Block& block);
-void mispredicted(Core& core);
 }  // namespace slow
 
 namespace slow {
@@ -31,6 +30,13 @@ template <bool timed>
     return dispatch(core, *block.ops());
 }
 
+// Counts a hit in the modelled TLB where its way still holds the page. No call: the slow path asks again.
+[[gnu::always_inline]] inline bool touch_fetch(Core& core, const mmu::FetchEntry& entry) {
+    if (core.mmu.fetch_serial(entry.way) != entry.serial || !core.mmu.stamps_fetch()) [[unlikely]] return false;
+    core.mmu.stamp_fetch(entry.way);
+    return true;
+}
+
 // Follows a direct link. Same page: the generation decides. Another page: the instruction translation of the target must still lead to the block's frame.
 template <bool timed>
 [[gnu::always_inline]] inline Next follow(Core& core, const MicroOp& terminal, Link& link) {
@@ -40,7 +46,7 @@ template <bool timed>
     const u64 linear = core.s.gpr[arch::State::code_page_register] + link.target;
     const auto& entry = core.mmu.fetch.at(linear);
     if (entry.tag != ((linear & ~page_offset_mask) | core.fetch_context) || entry.frame != block->frame) [[unlikely]] return slow::follow(core, terminal, link);
-    if (timed && !core.mmu.touch_fetch(entry.way, entry.serial)) [[unlikely]] return slow::follow(core, terminal, link);
+    if (timed && !touch_fetch(core, entry)) [[unlikely]] return slow::follow(core, terminal, link);
     core.s.gpr[arch::State::code_page_register] = linear & ~page_offset_mask;
     core.code_frame = entry.frame;
     return start<timed>(core, *block);
@@ -55,7 +61,7 @@ template <bool timed>
     const Block* block = core.blocks.find_fast(key);
     if (block->key != key || block->crosses_page()) [[unlikely]] return slow::indirect(core, linear);
     // Last, because it counts: whoever goes the other way looks up by himself.
-    if (timed && !core.mmu.touch_fetch(entry.way, entry.serial)) [[unlikely]] return slow::indirect(core, linear);
+    if (timed && !touch_fetch(core, entry)) [[unlikely]] return slow::indirect(core, linear);
     core.s.gpr[arch::State::code_page_register] = linear & ~page_offset_mask;
     core.code_frame = entry.frame;
     return start<timed>(core, *block);
@@ -64,19 +70,20 @@ template <bool timed>
 template <bool timed>
 [[gnu::always_inline]] inline void predict_conditional(Core& core, const MicroOp& op, bool taken) {
     if constexpr (timed) {
-        if (core.predictor.conditional(core.rip_of(op), taken)) [[unlikely]] slow::mispredicted(core);
+        if (core.predictor.conditional(core.rip_of(op), taken)) [[unlikely]] core.model.note_mispredict();
     }
 }
 
 template <bool timed>
 [[gnu::always_inline]] inline Next branch_if(Core& core, const MicroOp& jcc, bool taken) {
-    predict_conditional<timed>(core, jcc, taken);
     // Two paths that the compiler must not join: a link chosen by arithmetic would make the next micro-op's address wait for the condition, where a
     // predicted branch lets the host run ahead.
     if (taken) {
+        predict_conditional<timed>(core, jcc, true);
         asm volatile("");
         return follow<timed>(core, jcc, link_after(jcc, 0));
     }
+    predict_conditional<timed>(core, jcc, false);
     return follow<timed>(core, jcc, link_after(jcc, 1));
 }
 

@@ -49,9 +49,7 @@ public:
         const Slot slot = hints_[hint_of(line)];
         return u64{tags_[slot]} == key_of(line) ? slot : none;
     }
-    // The way that was touched last holds the line: a further touch would change no order.
-    [[nodiscard]] bool touched_last(Line line) const { return u64{tags_[last_]} == key_of(line); }
-    // Changes whenever a line comes, goes, or is touched that was not touched last.
+    // Changes whenever a line comes, goes, or is touched.
     [[nodiscard]] u64 now() const { return now_; }
     [[nodiscard]] Slot search(Line line) const;
     // Search, and leave a hint.
@@ -60,10 +58,7 @@ public:
         if (slot != none) leave_hint(line, slot);
         return slot;
     }
-    void touch(Slot slot) {
-        stamps_[slot] = ++now_;
-        last_ = slot;
-    }
+    void touch(Slot slot) { stamps_[slot] = ++now_; }
     [[nodiscard]] bool dirty(Slot slot) const { return dirty_[slot] != 0; }
     void set_dirty(Slot slot, bool dirty) { dirty_[slot] = dirty ? tags_[slot] : 0; }
     // For who remembers the slot of a line by its key: the line is still there, and modified.
@@ -101,7 +96,6 @@ private:
     u32 latency_;
     bool filters_;
     u64 now_ = 0;
-    Slot last_ = 0;                                 // touched last
     std::vector<u32> tags_;
     std::vector<u64> stamps_;
     std::vector<u32> dirty_;                        // the tag again if the line is modified, else 0

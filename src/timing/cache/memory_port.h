@@ -19,7 +19,10 @@ public:
 
     u32 load(PhysicalAddress address) { return read(l1d_, address, Requester::data, l1d_.stats.data); }
     u32 store(PhysicalAddress address) { return write(address, Requester::data, l1d_.stats.data); }
-    u32 fetch(PhysicalAddress address) { return read(l1i_, address, Requester::fetch, l1i_.stats.fetch); }
+    u32 fetch(PhysicalAddress address) {
+        last_code_ = 0;
+        return read(l1i_, address, Requester::fetch, l1i_.stats.fetch);
+    }
     // A reference of the page walker; it uses the data cache. `is_write`: sets an accessed or dirty flag.
     u32 walk(PhysicalAddress address, bool is_write) {
         return is_write ? write(address, Requester::walk, l1d_.stats.walk) : read(l1d_, address, Requester::walk, l1d_.stats.walk);
@@ -40,11 +43,15 @@ public:
     template <class Missed>
     void fetch_lines(u64 first, u64 last, Missed&& missed) {
         for (u64 line = first; line <= last; ++line) {
-            if (l1i_.touched_last(line)) [[likely]] {
+            // The line that was fetched last, again: a further touch would change no order.
+            if (CacheLevel::key(line) == last_code_ && l1i_.holds(last_code_slot_, last_code_)) [[likely]] {
                 ++l1i_.stats.fetch.hits;
                 continue;
             }
             const u32 latency = fetch(PhysicalAddress{line << line_log2});
+            const auto slot = l1i_.hinted(line);
+            last_code_ = slot == CacheLevel::none ? 0 : CacheLevel::key(line);
+            last_code_slot_ = slot == CacheLevel::none ? 0 : slot;
             if (latency > l1i_.latency()) [[unlikely]] missed(latency - l1i_.latency());
         }
     }
@@ -93,6 +100,8 @@ private:
 
     MemoryHierarchy& hierarchy_;
     CacheLevel l1i_, l1d_, l2_;
+    u32 last_code_ = 0;                     // CacheLevel::key of the line that was fetched last; 0: unknown
+    CacheLevel::Slot last_code_slot_ = 0;
 };
 
 }  // namespace vtsim::timing
