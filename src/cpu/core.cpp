@@ -46,6 +46,8 @@ Core::Core(unsigned number, const CoreParams& parameters, const Surroundings& su
     apic = std::make_unique<apic::LocalApic>(params.apic, number, number == 0, params.core.frequency_hz, params.mmu.physical_address_bits, &stats);
     apic->attach(apic::Wake{[](void* self) { static_cast<Core*>(self)->kick(); }, this});
     mmu.set_port({[](void* self, PhysicalAddress address, bool write) { return static_cast<Core*>(self)->port.walk(address, write); }, this});
+    mmu.use_data_clock(data_clock);
+    port.use_data_clock(data_clock);
     memory.add_listener(this);
     reset();
 }

@@ -116,6 +116,7 @@ public:
     u64 data_context = 0;          // id of the address space and privilege in the tags of the translation cache
     u64 fetch_context = 0;
     std::array<u64, 2> line_context{};      // data_context for LineMemo::check, of loads and of stores
+    u64 data_clock = 0;            // counts touches of the first-level data TLB and cache: their time stamps
     const Block* block = nullptr;  // timing mode: being executed, not yet retired by the timing model
     u64 cycle_limit = 0;           // timing mode: end of the grant
     u64 mode_bits = 0;             // DecodeMode::bits() << 48

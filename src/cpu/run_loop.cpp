@@ -185,7 +185,7 @@ static Next dispatch_in_time(Core& core, const Block& block) {
 }
 
 // The general case of start_timed; warm mode, too, where blocks have no timing.
-static Next start_after_other(Core& core, const Block& block) {
+[[gnu::noinline]] static Next start_after_other(Core& core, const Block& block) {
     core.retire_block();
     core.touch_code(block);
     core.block = &block;

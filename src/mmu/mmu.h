@@ -48,6 +48,8 @@ public:
     void set_mode(Mode mode);
     [[nodiscard]] Mode mode() const { return mode_; }
     void set_port(WalkPort port) { walker_.set_port(port); }
+    // Where the first-level data TLB takes its time from: for stamp_data.
+    void use_data_clock(u64& clock) { dtlb_.use_clock(clock); }
 
     // --- Translation ---
     // The slow path behind the translation caches: TLBs, then a walk; sets A and D bits and fills `data` or `fetch`. `linear` is
@@ -69,7 +71,7 @@ public:
     // touch_data in two halves, where the TLB replaces by time stamps: the way still holds the entry (64 bits, the upper 32 clear), and the hit.
     [[nodiscard]] bool stamps_data() const { return dtlb_.stamps_only(); }
     [[nodiscard]] u64 data_serial(u32 way) const { return dtlb_.wide_serial(way); }
-    void stamp_data(u32 way) { dtlb_.stamp(way); }
+    void stamp_data(u32 way, u64 now) { dtlb_.stamp(way, now); }
     [[nodiscard]] bool stamps_fetch() const { return itlb_.stamps_only(); }
     [[nodiscard]] u64 fetch_serial(u32 way) const { return itlb_.wide_serial(way); }
     void stamp_fetch(u32 way) { itlb_.stamp(way); }

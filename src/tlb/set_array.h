@@ -26,6 +26,13 @@ inline constexpr u32 no_way = ~u32{0};
 template <class Key, class Value>
 class SetArray {
 public:
+    SetArray() = default;
+    SetArray(const SetArray&) = delete;
+    SetArray& operator=(const SetArray&) = delete;
+
+    // Time comes from there: who touches two arrays at once needs only one time. It never goes back.
+    void use_clock(u64& clock) { clock_ = &clock; }
+
     // A bank of `sets` (a power of two) times `ways`; returns its number. `policy` names a registered replacement policy.
     u32 add_bank(u32 sets, u32 ways, std::string_view policy, u64 seed) {
         const auto* const row = ReplacementRegistry::find(policy);
@@ -64,7 +71,8 @@ public:
         if (observed_) [[unlikely]] tell_policy(way);
     }
     // The same where no policy looks on.
-    void stamp(u32 way) { uses_[way].stamp = ++now_; }
+    void stamp(u32 way) { stamp(way, ++*clock_); }
+    void stamp(u32 way, u64 now) { uses_[way].stamp = now; }
     [[nodiscard]] bool stamps_only() const { return !observed_; }
     [[nodiscard]] bool current(u32 way, u32 serial) const { return uses_[way].serial == serial; }
 
@@ -168,7 +176,8 @@ private:
     std::vector<Value> values_;
     std::vector<Use> uses_;
     std::vector<u64> live_;             // bit per way: not empty
-    u64 now_ = 0;
+    u64 own_clock_ = 0;
+    u64* clock_ = &own_clock_;          // counts touches
     bool observed_ = false;             // some bank has a policy that wants to see hits
 };
 

@@ -42,6 +42,12 @@ public:
         array_.stamp(way);
         ++stats_.hits;
     }
+    // With the time of a clock that was given to use_clock.
+    void stamp(u32 way, u64 now) {
+        array_.stamp(way, now);
+        ++stats_.hits;
+    }
+    void use_clock(u64& clock) { array_.use_clock(clock); }
     // Translation caches forget everything: no remembered way counts any more. The TLB itself keeps its mappings.
     void renew_serials() { array_.renew_all(); }
 

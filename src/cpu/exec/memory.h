@@ -50,6 +50,13 @@ template <class T>
     return host_at(linear, entry.addend);
 }
 
+// A hit in the first-level data cache and TLB.
+[[gnu::always_inline]] inline void count_hit(Core& core, timing::CacheLevel::Slot slot, u32 way) {
+    const u64 now = ++core.data_clock;
+    core.port.touch_data(slot, now);
+    core.mmu.stamp_data(way, now);
+}
+
 // Warm and timing mode. The same, and counts the hits in the modelled structures, if the access lies in the line that this micro-op used last, whose mapping
 // and data are still in the first-level TLB and cache.
 template <class T>
@@ -58,8 +65,7 @@ template <class T>
     if (linear - memo.line > timing::line_bytes - sizeof(T)) [[unlikely]] return nullptr;
     if ((core.mmu.data_serial(memo.way) | core.line_context[write]) != memo.check) [[unlikely]] return nullptr;
     if (!core.port.holds_data(memo.slot, memo.key, write)) [[unlikely]] return nullptr;
-    core.port.touch_data(memo.slot);
-    core.mmu.stamp_data(memo.way);
+    count_hit(core, memo.slot, memo.way);
     return host_at(linear, memo.addend);
 }
 
@@ -81,8 +87,7 @@ template <class T>
     const auto slot = core.port.find_data(address, write);
     if (slot == timing::CacheLevel::none) [[unlikely]] return nullptr;
     remember_line(core, op, entry, linear, slot, write);
-    core.port.touch_data(slot);
-    core.mmu.stamp_data(entry.way);
+    count_hit(core, slot, entry.way);
     return place;
 }
 

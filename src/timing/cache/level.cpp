@@ -61,7 +61,7 @@ CacheLevel::CacheLevel(const CacheLevelParams& params, bool filters, stats::Grou
       tags_(params.sets() * stride_),
       stamps_(tags_.size()),
       dirty_(tags_.size()),
-      hints_(hint_count) {}
+      hints_(1U << hint_log2) {}
 
 CacheLevel::Slot CacheLevel::search(Line line) const {
     if (!cacheable(line)) return none;
@@ -95,7 +95,7 @@ bool CacheLevel::remove(Line line) {
     tags_[slot] = 0;
     stamps_[slot] = 0;
     dirty_[slot] = 0;
-    ++now_;
+    ++*clock_;
     ++stats.invalidations;
     return was_dirty;
 }
@@ -103,7 +103,7 @@ bool CacheLevel::remove(Line line) {
 void CacheLevel::clear() {
     for (Slot slot = 0; slot < tags_.size(); ++slot)
         if (tags_[slot] != 0) ++stats.invalidations;
-    ++now_;
+    ++*clock_;
     tags_.assign(tags_.size(), 0);
     stamps_.assign(stamps_.size(), 0);
     dirty_.assign(dirty_.size(), 0);

@@ -41,6 +41,8 @@ public:
     };
 
     CacheLevel(const CacheLevelParams& params, bool filters, stats::Group& parent, const char* name);
+    CacheLevel(const CacheLevel&) = delete;
+    CacheLevel& operator=(const CacheLevel&) = delete;
 
     [[nodiscard]] u32 latency() const { return latency_; }
     // The way that the hint names, if it holds the line: most hits of a first level. Otherwise none: search. Without filters no hint is left, and
@@ -50,7 +52,7 @@ public:
         return u64{tags_[slot]} == key_of(line) ? slot : none;
     }
     // Changes whenever a line comes, goes, or is touched.
-    [[nodiscard]] u64 now() const { return now_; }
+    [[nodiscard]] u64 now() const { return *clock_; }
     [[nodiscard]] Slot search(Line line) const;
     // Search, and leave a hint.
     [[nodiscard]] Slot find(Line line) {
@@ -58,7 +60,10 @@ public:
         if (slot != none) leave_hint(line, slot);
         return slot;
     }
-    void touch(Slot slot) { stamps_[slot] = ++now_; }
+    void touch(Slot slot) { touch(slot, ++*clock_); }
+    void touch(Slot slot, u64 now) { stamps_[slot] = now; }
+    // Time comes from there: who touches two structures at once needs only one time. It never goes back.
+    void use_clock(u64& clock) { clock_ = &clock; }
     [[nodiscard]] bool dirty(Slot slot) const { return dirty_[slot] != 0; }
     void set_dirty(Slot slot, bool dirty) { dirty_[slot] = dirty ? tags_[slot] : 0; }
     // For who remembers the slot of a line by its key: the line is still there, and modified.
@@ -81,8 +86,9 @@ public:
     CacheLevelStats stats;
 
 private:
-    static constexpr unsigned hint_count = 4096;
-    [[nodiscard]] static unsigned hint_of(Line line) { return static_cast<unsigned>(line + (line >> 12)) & (hint_count - 1); }
+    static constexpr unsigned hint_log2 = 12;
+    // By multiplication (Knuth, vol. 3, section 6.4): buffers a power of two apart would share their hints by any sum of the line's own bits.
+    [[nodiscard]] static unsigned hint_of(Line line) { return static_cast<u32>(line) * 0x9e37'79b1U >> (32 - hint_log2); }
     [[nodiscard]] Slot first_slot(Line line) const { return static_cast<Slot>(line & set_mask_) * stride_; }
     [[nodiscard]] static u64 key_of(Line line) { return line + 1; }      // 0 is an empty way
     [[nodiscard]] Line line_of(Slot slot) const { return u64{tags_[slot]} - 1; }
@@ -95,7 +101,8 @@ private:
     u32 stride_;                                    // ways rounded up to whole vectors; the rest stays empty
     u32 latency_;
     bool filters_;
-    u64 now_ = 0;
+    u64 own_clock_ = 0;
+    u64* clock_ = &own_clock_;                      // counts touches
     std::vector<u32> tags_;
     std::vector<u64> stamps_;
     std::vector<u32> dirty_;                        // the tag again if the line is modified, else 0

@@ -14,6 +14,8 @@ public:
     // `parent` is the core's group: gets "l1i", "l1d" and "l2".
     MemoryPort(MemoryHierarchy& hierarchy, stats::Group& parent);
     ~MemoryPort();
+    // Where the first-level data cache takes its time from.
+    void use_data_clock(u64& clock) { l1d_.use_clock(clock); }
     MemoryPort(const MemoryPort&) = delete;
     MemoryPort& operator=(const MemoryPort&) = delete;
 
@@ -34,9 +36,9 @@ public:
     }
     // The line with that CacheLevel::key is in the slot (and modified, for a store).
     [[nodiscard]] bool holds_data(CacheLevel::Slot slot, u32 key, bool is_store) const { return is_store ? l1d_.holds_modified(slot, key) : l1d_.holds(slot, key); }
-    // A load or store that hits it.
-    void touch_data(CacheLevel::Slot slot) {
-        l1d_.touch(slot);
+    // A load or store that hits it, with the time of a clock that was given to use_data_clock.
+    void touch_data(CacheLevel::Slot slot, u64 now) {
+        l1d_.touch(slot, now);
         ++l1d_.stats.data.hits;
     }
     // Fetches lines `first` to `last` of code. `missed(cycles)` is told of each that took longer than a first-level hit.
