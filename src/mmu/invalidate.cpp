@@ -51,24 +51,26 @@ void Mmu::drop_cached_page(u64 linear) {
     const auto drop = [linear, range](auto& entry, u64 tag) {
         if (((tag ^ linear) >> range) == 0) entry = {};
     };
+    const auto drop_data = [linear, range](TranslationEntry& entry) {
+        if (((entry.read_tag ^ linear) >> range) == 0 || ((entry.write_tag ^ linear) >> range) == 0) entry = {};
+    };
     if (range == 12) {
         drop(fetch.at(linear), fetch.at(linear).tag);
         drop(functional_->at(linear), functional_->at(linear).tag);
-        auto& entry = data.at(linear);
-        if (((entry.read_tag ^ linear) >> 12) == 0 || ((entry.write_tag ^ linear) >> 12) == 0) entry = {};
+        drop_data(data.at(linear));
         return;
     }
     for (auto& entry : fetch) drop(entry, entry.tag);
-    for (auto& entry : data)
-        if (((entry.read_tag ^ linear) >> range) == 0 || ((entry.write_tag ^ linear) >> range) == 0) entry = {};
     if (range == 30) {
+        for (auto& entry : data) drop_data(entry);
         for (auto& entry : *functional_) drop(entry, entry.tag);
         return;
     }
     const u64 first = linear & ~((u64{1} << range) - 1);
     for (u64 page = 0; page < u64{1} << (range - 12); ++page) {
-        auto& entry = functional_->at(first + (page << 12));
-        drop(entry, entry.tag);
+        const u64 address = first + (page << 12);
+        drop_data(data.at(address));
+        drop(functional_->at(address), functional_->at(address).tag);
     }
 }
 

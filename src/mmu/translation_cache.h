@@ -55,7 +55,7 @@ private:
     std::array<Entry, count> entries_{};
 };
 
-using TranslationCache = DirectMapped<TranslationEntry, 8>;
+using TranslationCache = DirectMapped<TranslationEntry, 12>;
 using FetchCache = DirectMapped<FetchEntry, 8>;
 
 }  // namespace vtsim::mmu
