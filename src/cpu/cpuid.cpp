@@ -28,8 +28,10 @@ u32 highest_basic_leaf(const Context& c) {
 }
 constexpr u32 highest_extended_leaf = 0x8000'0008;
 
+u32 logical_processors(const Context& c) { return std::max(1U, c.features.logical_processors); }
+
 // Bits of an APIC ID that number the logical processors of a package.
-unsigned package_shift(const Context& c) { return static_cast<unsigned>(std::bit_width(c.features.logical_processors - 1)); }
+unsigned package_shift(const Context& c) { return static_cast<unsigned>(std::bit_width(logical_processors(c) - 1)); }
 
 CpuidResult vendor(const Context& c) { return {highest_basic_leaf(c), 0x756e6547, 0x6c65746e, 0x49656e69}; }       // GenuineIntel
 
@@ -46,7 +48,7 @@ u32 features_edx(const Context& c) {
         pge = 1U << 13, mca = 1U << 14, cmov = 1U << 15, pat = 1U << 16, pse36 = 1U << 17, clfsh = 1U << 19, fxsr = 1U << 24, sse = 1U << 25, sse2 = 1U << 26, self_snoop = 1U << 27,
     };
     constexpr u32 always = fpu | vme | de | pse | tsc | msr | pae | mce | cx8 | sep | mtrr | pge | mca | cmov | pat | pse36 | clfsh | fxsr | sse | sse2 | self_snoop;
-    return always | flag(9, c.state.apic_enabled) | flag(23, c.features.mmx) | flag(28, c.features.logical_processors > 1);
+    return always | flag(9, c.state.apic_enabled) | flag(23, c.features.mmx) | flag(28, logical_processors(c) > 1);
 }
 
 CpuidResult version(const Context& c) {
@@ -119,7 +121,7 @@ CpuidResult structured_features(const Context& c) {
 CpuidResult topology(const Context& c) {
     const u32 id = c.state.apic_id, level = c.subleaf & 0xff;
     if (c.subleaf == 0) return {0, 1, 1U << 8 | level, id};
-    if (c.subleaf == 1) return {package_shift(c), c.features.logical_processors, 2U << 8 | level, id};
+    if (c.subleaf == 1) return {package_shift(c), logical_processors(c), 2U << 8 | level, id};
     return {0, 0, level, id};
 }
 

@@ -11,7 +11,7 @@ namespace vtsim::cpu {
 void FeatureParams::validate() const {
     constexpr std::size_t longest_brand = 47;
     if (brand.size() > longest_brand) throw ConfigError("features.brand", brand, "at most 47 characters");
-    if (logical_processors == 0 || logical_processors > 255) throw ConfigError("features.logical_processors", std::to_string(logical_processors), "1 to 255");
+    if (logical_processors > 255) throw ConfigError("features.logical_processors", std::to_string(logical_processors), "1 to 255, or 0 for machine.cpus");
     if (invpcid && !pcid) throw ConfigError("features.invpcid", "true", "false when features.pcid is false");
 }
 

@@ -47,7 +47,7 @@ struct FeatureParams {
     bool mmx = false;
     bool frequency_leaves = false;      // leaves 15H and 16H; Broadwell has none
     u32 microcode = 0x2f;               // revision, IA32_BIOS_SIGN_ID
-    u32 logical_processors = 1;         // of the package
+    u32 logical_processors = 0;         // of the package; 0: as many as the machine has
     u64 seed = 1;                       // of RDRAND and RDSEED
 
     void validate() const;              // throws ConfigError
@@ -96,7 +96,7 @@ inline constexpr auto schema<cpu::FeatureParams> = std::tuple{
     Param{"mmx", &cpu::FeatureParams::mmx, "CPUID reports MMX"},
     Param{"frequency_leaves", &cpu::FeatureParams::frequency_leaves, "CPUID leaves 15H and 16H tell the TSC and processor frequencies"},
     Param{"microcode", &cpu::FeatureParams::microcode, "microcode revision that IA32_BIOS_SIGN_ID shows"},
-    Param{"logical_processors", &cpu::FeatureParams::logical_processors, "logical processors that CPUID reports for the package, 1 to 255"},
+    Param{"logical_processors", &cpu::FeatureParams::logical_processors, "logical processors that CPUID reports for the package, 1 to 255; 0: machine.cpus"},
     Param{"seed", &cpu::FeatureParams::seed, "seed of RDRAND and RDSEED"},
 };
 }  // namespace vtsim::config

@@ -22,15 +22,24 @@ void MachineParams::validate() const {
     if (memory.size > PhysicalMemory::hole_start + above_hole)
         throw ConfigError("memory.size", std::to_string(memory.size), "at most " + std::to_string(PhysicalMemory::hole_start + above_hole) + ", what mmu.physical_address_bits = " +
                                                                           std::to_string(mmu.physical_address_bits) + " can address");
+    // The caches' tags (timing::CacheLevel::cacheable) are 32 bits of line number.
+    expect(memory.size <= 255 * GiB, "memory.size", memory.size, "at most 255 GiB (273804165120 bytes): the caches tag addresses below 256 GiB");
     expect(loader.flat_address < MiB, "loader.flat_address", loader.flat_address, "an address below 1048576");
     if (loader.format != "auto" && loader.format != "multiboot" && loader.format != "flat")
         throw ConfigError("loader.format", "\"" + loader.format + "\"", "auto, multiboot or flat");
+    features.validate();
     vmx.validate();
     core.validate();
     cache.validate();
     dram.validate();
     apic.validate();
     iommu.validate();
+}
+
+cpu::CoreParams MachineParams::core_params() const {
+    cpu::CoreParams params{engine, features, mmu, core, vmx_cost, vmx, apic};
+    if (params.features.logical_processors == 0) params.features.logical_processors = machine.cpus;
+    return params;
 }
 
 }  // namespace vtsim::platform

@@ -46,7 +46,7 @@ struct MachineParams {
     iommu::RemappingUnitParams iommu;
 
     void validate() const;         // throws ConfigError
-    [[nodiscard]] cpu::CoreParams core_params() const { return {engine, features, mmu, core, vmx_cost, vmx, apic}; }
+    [[nodiscard]] cpu::CoreParams core_params() const;
 };
 
 }  // namespace vtsim::platform
@@ -62,7 +62,7 @@ inline constexpr auto schema<platform::KernelParams> = std::tuple{
 };
 template <>
 inline constexpr auto schema<platform::MemoryParams> = std::tuple{
-    Param{"size", &platform::MemoryParams::size, "bytes of RAM, a multiple of 4096; what exceeds 3 GiB lies above 4 GiB"},
+    Param{"size", &platform::MemoryParams::size, "bytes of RAM, a multiple of 4096, at most 255 GiB; what exceeds 3 GiB lies above 4 GiB"},
 };
 template <>
 inline constexpr auto schema<platform::BusParams> = std::tuple{

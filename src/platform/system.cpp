@@ -42,6 +42,8 @@ System::System(const MachineParams& params, const ProcessorFactory& make_process
     bus_.on_unassigned([this](const std::string& line) { log(line); });
     map_devices();
     memory_.attach(&memory_port_);
+    // DMA is coherent with the caches of all cores.
+    ram_.on_device_access = [this](PhysicalAddress address, u64 bytes, bool write) { hierarchy_.snoop(address, bytes, write); };
     for (unsigned i = 0; i < params.machine.cpus; ++i) {
         const auto name = "cpu" + std::to_string(i);
         auto& core = *cores_.emplace_back(std::make_unique<CoreModule>(name.c_str(), i, CoreModule::Timing{clock_, params.machine.quantum, params.machine.cpus == 1}, control_));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/memory/memory_module.h"
 
+#include "platform/bus/transaction.h"
+
 namespace vtsim::platform {
 
 MemoryModule::MemoryModule(const sc_core::sc_module_name& name, PhysicalMemory& memory, bool direct) : sc_module(name), memory_{memory}, direct_{direct} {
@@ -18,6 +20,7 @@ void MemoryModule::set_direct(bool direct) {
 
 void MemoryModule::transport(tlm::tlm_generic_payload& payload, sc_core::sc_time& /*delay*/) {
     ++transactions_;
+    if (on_device_access && info_of(payload).requester_id) on_device_access(PhysicalAddress{payload.get_address()}, payload.get_data_length(), payload.is_write());
     transport_debug(payload);
     payload.set_dmi_allowed(direct_);
     payload.set_response_status(tlm::TLM_OK_RESPONSE);

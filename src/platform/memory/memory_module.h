@@ -3,6 +3,7 @@
 
 #include <tlm_utils/simple_target_socket.h>
 
+#include <functional>
 #include <systemc>
 
 #include "base/physical_memory.h"
@@ -18,6 +19,8 @@ public:
     MemoryModule(const sc_core::sc_module_name& name, PhysicalMemory& memory, bool direct);
     // Withdraws (false) or grants DMI from now on; initiators drop their pointers.
     void set_direct(bool direct);
+    // Called for every transaction of a device (one with a requester-id), before it takes effect.
+    std::function<void(PhysicalAddress, u64 bytes, bool write)> on_device_access;
     [[nodiscard]] u64 transactions() const { return transactions_; }
 
 private:

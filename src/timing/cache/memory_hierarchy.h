@@ -22,7 +22,7 @@ public:
     [[nodiscard]] const CacheParams& params() const { return params_; }
     [[nodiscard]] Dram& dram() { return dram_; }
 
-    // A device reads or writes memory by DMI: modified lines go to memory; written ones leave the caches.
+    // A device reads or writes memory: modified lines go to memory; written ones leave the caches.
     void snoop(PhysicalAddress address, u64 bytes, bool write);
     // CLFLUSH: the line leaves every cache.
     void flush(PhysicalAddress address);

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "platform/kernel/context.h"
+#include "timing/cache/memory_port.h"
 #include "unit/platform/fake_processor.h"
 #include "unit/platform/image_builder.h"
 
@@ -199,6 +200,37 @@ TEST(Machine, RunsDmaThroughTheRemappingUnit) {
     machine.run();
     EXPECT_EQ(machine.read_memory(0x20000, 32), data);
     EXPECT_GE(machine.statistics().count("iommu.requests"), 3U);
+}
+
+TEST(Machine, DmaIsCoherentWithTheCaches) {
+    constexpr PhysicalAddress source{0x10000}, target{0x20000};
+    std::vector<u32> latencies;
+    const auto dma = FakeProcessor::device([&](FakeProcessor& self) {
+        auto& bus = self.ports.bus;
+        stats::Group own{nullptr, ""};
+        timing::MemoryPort port(self.ports.hierarchy, own);
+        const PhysicalAddress device{PcDevices::test_dma_address};
+        const auto copy = [&](u64 from, u64 to, u64 command) {
+            bus.write(device + 0x80, 8, from);
+            bus.write(device + 0x88, 8, to);
+            bus.write(device + 0x90, 8, 64);
+            bus.write(device + 0x98, 8, command);
+        };
+        for (const auto line : {source, target}) {
+            static_cast<void>(port.store(line));
+            latencies.push_back(port.load(line));
+        }
+        copy(source.value(), TestDma::buffer_address, 1);
+        copy(TestDma::buffer_address, target.value(), 3);
+        for (const auto line : {source, target}) latencies.push_back(port.load(line));
+    });
+    auto machine = machine_with({{dma, out(0xf4, 1, 0)}});
+    machine.run();
+    const u32 hit = latencies.at(0);
+    EXPECT_EQ(latencies.at(1), hit);
+    EXPECT_EQ(latencies.at(2), hit) << "a device that reads leaves the line where it is";
+    EXPECT_GT(latencies.at(3), hit) << "a device that writes takes the line away";
+    EXPECT_EQ(machine.statistics().count("memory.dram.writes"), 2U) << "both were modified";
 }
 
 TEST(Machine, GivesEveryExceptionOfACallbackToTheCallerAndGoesOn) {
