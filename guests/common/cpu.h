@@ -7,7 +7,7 @@ namespace guest {
 
 // SDM vol. 3, "Control Registers".
 enum Cr0 : u64 { cr0_pe = 1u << 0, cr0_ne = 1u << 5, cr0_pg = 1u << 31 };
-enum Cr4 : u64 { cr4_vmxe = 1u << 13, cr4_osxsave = 1u << 18 };
+enum Cr4 : u64 { cr4_pge = 1u << 7, cr4_pcide = 1u << 17, cr4_vmxe = 1u << 13, cr4_osxsave = 1u << 18 };
 
 // SDM vol. 4, "Architectural MSRs".
 enum Msr : u32 {

@@ -2,6 +2,44 @@
 #include "common/options.h"
 
 namespace guest {
+namespace {
+
+std::size_t length(const char* text) {
+    std::size_t n = 0;
+    while (text[n]) ++n;
+    return n;
+}
+
+bool contains(const char* text, char wanted) {
+    while (*text && *text != wanted) ++text;
+    return *text;
+}
+
+bool begins_with(const char* text, const char* beginning) {
+    while (*beginning && *text == *beginning) ++text, ++beginning;
+    return !*beginning;
+}
+
+bool ends_with(const char* text, const char* end) {
+    const std::size_t n = length(text), m = length(end);
+    return n >= m && same_text(text + n - m, end);
+}
+
+bool is_path(const char* word) { return !contains(word, '=') && (contains(word, '/') || ends_with(word, ".elf") || ends_with(word, ".bin")); }
+
+// `word` is "key=value", `keys` are separated by blanks.
+bool is_key_of(const char* word, const char* keys) {
+    while (*keys) {
+        const char* w = word;
+        while (*keys && *keys != ' ' && *w == *keys) ++w, ++keys;
+        if (*w == '=' && (!*keys || *keys == ' ')) return true;
+        while (*keys && *keys != ' ') ++keys;
+        while (*keys == ' ') ++keys;
+    }
+    return false;
+}
+
+}  // namespace
 
 bool same_text(const char* a, const char* b) {
     while (*a && *a == *b) ++a, ++b;
@@ -11,16 +49,33 @@ bool same_text(const char* a, const char* b) {
 Options::Options(const char* command_line) {
     for (const char* p = command_line; *p && used_ + 2 < capacity; ++p) words_[used_++] = *p == ' ' ? '\0' : *p;
     words_[used_++] = '\0';
+    const char* const first = next_word(nullptr);
+    if (first && is_path(first)) first_ = std::size_t(first - words_) + length(first);
+}
+
+const char* Options::next_word(const char* after) const {
+    const char* at = after ? after + length(after) : words_ + first_;
+    while (at < words_ + used_ && !*at) ++at;
+    return at < words_ + used_ ? at : nullptr;
 }
 
 const char* Options::find(const char* key) const {
-    for (std::size_t at = 0; at < used_; ++at) {
-        const char* k = key;
-        std::size_t i = at;
-        while (*k && i < used_ && words_[i] == *k) ++i, ++k;
-        if (!*k && words_[i] == '=') return words_ + i + 1;
-        while (at < used_ && words_[at]) ++at;  // the next word
+    for (const char* word = next_word(nullptr); word; word = next_word(word)) {
+        const std::size_t n = length(key);
+        if (begins_with(word, key) && word[n] == '=') return word + n + 1;
     }
+    return nullptr;
+}
+
+const char* Options::bare_word(unsigned number) const {
+    for (const char* word = next_word(nullptr); word; word = next_word(word))
+        if (!contains(word, '=') && !number--) return word;
+    return nullptr;
+}
+
+const char* Options::unknown(const char* keys, const char* more_keys) const {
+    for (const char* word = next_word(nullptr); word; word = next_word(word))
+        if (contains(word, '=') && !is_key_of(word, keys) && !is_key_of(word, more_keys)) return word;
     return nullptr;
 }
 

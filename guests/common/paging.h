@@ -12,7 +12,17 @@ struct TableFormat {
 };
 
 // SDM vol. 3, "4-Level Paging". The rights of a linear address are the AND of all levels, so tables allow everything.
-enum PageBit : u64 { page_present = 1, page_write = 2, page_user = 4, page_uncached = 1 << 4, page_large = 1 << 7, page_no_execute = u64{1} << 63 };
+enum PageBit : u64 {
+    page_present = 1,
+    page_write = 2,
+    page_user = 4,
+    page_uncached = 1 << 4,
+    page_accessed = 1 << 5,
+    page_dirty = 1 << 6,
+    page_large = 1 << 7,
+    page_global = 1 << 8,
+    page_no_execute = u64{1} << 63
+};
 constexpr TableFormat linear_format{page_present | page_write | page_user, page_present};
 
 constexpr u64 page_bytes(int level) { return u64{4096} << 9 * (level - 1); }  // 1: 4 KiB, 2: 2 MiB, 3: 1 GiB

@@ -9,9 +9,23 @@
 namespace guest {
 namespace {
 
+constexpr const char* common_keys = "workload pages";
 constexpr Workload workloads[] = {
-    {"compute", run_compute}, {"branchy", run_branchy}, {"copy", run_copy},     {"copyalias", run_copyalias}, {"random", run_random},       {"stream", run_stream},
-    {"chase", run_chase},     {"cpuid", run_cpuid},     {"vmcall", run_vmcall}, {"footprint", run_footprint}, {"selftest", run_selftest}, {"dma", run_dma},
+    {"compute", run_compute, "iters"},
+    {"branchy", run_branchy, "iters"},
+    {"copy", run_copy, "size iters"},
+    {"copyalias", run_copyalias, "size iters"},
+    {"random", run_random, "mb count"},
+    {"gups", run_gups, "mb count"},
+    {"stream", run_stream, "mb iters"},
+    {"chase", run_chase, "bytes stride count"},
+    {"churn", run_churn, "set batch iters"},
+    {"switch", run_switch, "spaces touch iters pcid"},
+    {"cpuid", run_cpuid, "count"},
+    {"vmcall", run_vmcall, "count"},
+    {"footprint", run_footprint, "blocks iters"},
+    {"selftest", run_selftest, "apic"},
+    {"dma", run_dma},
 };
 
 const Workload* find_workload(const char* name) {
@@ -20,9 +34,29 @@ const Workload* find_workload(const char* name) {
     return nullptr;
 }
 
-[[noreturn]] void stop(const char* message, const char* detail) {
-    print("kernel: ", message, " ", detail, "\n");
+template <class... Items>
+[[noreturn]] void stop(const Items&... message) {
+    print("kernel: ", message..., "\n");
     exit_machine(1);
+}
+
+[[noreturn]] void stop_without(const char* name) {
+    print("kernel: there is no workload '", name, "', only");
+    for (const Workload& workload : workloads) print(" ", workload.name);
+    print("\n");
+    exit_machine(1);
+}
+
+// workload=NAME, or NAME alone.
+const Workload& choose_workload(const Options& options) {
+    const char* const word = options.bare_word(0);
+    if (const char* const second = options.bare_word(1)) stop("'", second, "' is one word too many");
+    if (word && options.has("workload")) stop("'", word, "' has no '=': only workload=", options.text("workload", ""), " or a name alone says what to run");
+    const char* const name = word ? word : options.text("workload", "selftest");
+    const Workload* const workload = find_workload(name);
+    if (!workload) stop_without(name);
+    if (const char* const unknown = options.unknown(workload->keys, common_keys)) stop("'", unknown, "': ", name, " has no such key, only: ", common_keys, *workload->keys ? " " : "", workload->keys);
+    return *workload;
 }
 
 void report(const Workload& workload, const Outcome& outcome) {
@@ -33,10 +67,13 @@ void report(const Workload& workload, const Outcome& outcome) {
 
 }  // namespace
 
+void refuse(const char* key, const char* expected) { stop(key, ": ", expected, " expected"); }
+
 extern "C" [[noreturn]] void guest_main(u32 magic, const MultibootInfo* info) {
     initialize_serial();
-    if (magic != multiboot_loader_magic) stop("not started by a multiboot loader", "");
+    if (magic != multiboot_loader_magic) stop("not started by a multiboot loader");
     static const Options options{info->flags & multiboot_command_line ? reinterpret_cast<const char*>(u64{info->command_line}) : ""};
+    const Workload& workload = choose_workload(options);
     static MemoryPool memory{end_of_loaded_data(*info), end_of_memory(*info)};
 
     mask_legacy_interrupts();
@@ -45,17 +82,14 @@ extern "C" [[noreturn]] void guest_main(u32 magic, const MultibootInfo* info) {
 
     const char* const pages = options.text("pages", "2m");
     const int level = leaf_level(pages);
-    if (!level) stop("pages=4k, 2m or 1g expected, not", pages);
-    if (!AddressSpace::supports(level)) stop("the processor has no pages of", pages);
-    static AddressSpace space{memory, level, memory.end()};
+    if (!level) stop("pages=4k, 2m or 1g expected, not ", pages);
+    if (!KernelSpace::supports(level)) stop("the processor has no pages of ", pages);
+    static KernelSpace space{memory, level, memory.end()};
     space.load();
 
-    const char* const name = options.text("workload", "selftest");
-    const Workload* const workload = find_workload(name);
-    if (!workload) stop("unknown workload", name);
     Context context{options, memory, space};
-    const Outcome outcome = workload->run(context);
-    report(*workload, outcome);
+    const Outcome outcome = workload.run(context);
+    report(workload, outcome);
     exit_machine(outcome.passed ? 0 : 1);
 }
 

@@ -2,11 +2,11 @@
 // A workload runs once, on its own, and its checksum says whether the machine computed the right thing: it depends on the
 // workload's keys only, not on time, page sizes, or whether a VMM is below.
 #pragma once
-#include "address_space.h"
 #include "common/cpu.h"
 #include "common/memory.h"
 #include "common/options.h"
 #include "common/types.h"
+#include "memory/kernel_space.h"
 #include "vtsim/guest/magic.h"
 
 namespace guest {
@@ -14,7 +14,7 @@ namespace guest {
 struct Context {
     const Options& options;
     MemoryPool& memory;
-    AddressSpace& space;
+    KernelSpace& space;
 };
 
 struct Outcome {
@@ -28,7 +28,10 @@ struct Outcome {
 struct Workload {
     const char* name;
     Outcome (*run)(Context&);
+    const char* keys = "";  // of the command line, beside those that every workload has
 };
+
+[[noreturn]] void refuse(const char* key, const char* expected);  // a value of the command line: one line, and the machine ends with a failure
 
 Outcome run_compute(Context&);
 Outcome run_branchy(Context&);
@@ -37,6 +40,9 @@ Outcome run_copyalias(Context&);
 Outcome run_random(Context&);
 Outcome run_stream(Context&);
 Outcome run_chase(Context&);
+Outcome run_gups(Context&);
+Outcome run_churn(Context&);
+Outcome run_switch(Context&);
 Outcome run_cpuid(Context&);
 Outcome run_vmcall(Context&);
 Outcome run_footprint(Context&);

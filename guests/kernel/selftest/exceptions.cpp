@@ -9,8 +9,8 @@ namespace {
 
 enum PageFaultError : u64 { pf_present = 1, pf_write = 2, pf_fetch = 16 };
 
-constexpr u64 unmapped = AddressSpace::free_linear + 64 * mib;
-constexpr u64 read_only = AddressSpace::free_linear + 65 * mib;
+constexpr u64 unmapped = KernelSpace::free_linear + 64 * mib;
+constexpr u64 read_only = KernelSpace::free_linear + 65 * mib;
 constexpr u64 non_canonical = u64{1} << 63;
 
 void read_byte(u64 address) { asm volatile("movb (%0), %%al" ::"r"(address) : "rax"); }
@@ -24,7 +24,7 @@ void check_page_faults(Checks& checks, Context& context) {
 
     const u64 page = context.memory.take_zeroed_page();
     *reinterpret_cast<u8*>(page) = 0xc3;  // RET
-    const u64 no_execute = AddressSpace::no_execute() ? u64{page_no_execute} : 0;
+    const u64 no_execute = KernelSpace::no_execute() ? u64{page_no_execute} : 0;
     context.space.map_page(read_only, page, no_execute);
     checks.check("#PF: write to a read-only page (CR0.WP), error 3",
                  page_fault_is(run_and_catch(page_fault, write_byte, read_only + 7), pf_present | pf_write, read_only + 7));

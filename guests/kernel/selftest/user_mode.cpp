@@ -11,7 +11,7 @@ extern "C" void enter_user(std::uint64_t rip, std::uint64_t rsp, std::uint64_t a
 namespace guest {
 namespace {
 
-constexpr u64 user_code_page = AddressSpace::free_linear, user_stack_page = AddressSpace::free_linear + 0x2000;
+constexpr u64 user_code_page = KernelSpace::free_linear, user_stack_page = KernelSpace::free_linear + 0x2000;
 constexpr u64 round_trips = 5;
 enum PageFaultError : u64 { pf_present = 1, pf_user = 4 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// random, stream, chase: how memory is reached. Large buffers begin on a 2-MiB boundary, whatever the page size.
+// random, gups, stream, chase: how memory is reached. Large buffers begin on a 2-MiB boundary, whatever the page size.
 #include "workload.h"
 
 namespace guest {
@@ -24,6 +24,20 @@ Outcome run_random(Context& context) {
     const Region region;
     for (u64 i = 0; i < reads; ++i) sum += array[random.below(words)] ^ i;
     return {.checksum = mix(sum, reads), .cycles = region.end(), .count = reads, .unit = "read"};
+}
+
+// As RandomAccess of the HPC Challenge: each update reads a word and writes it back.
+Outcome run_gups(Context& context) {
+    const u64 words = context.options.number("mb", 16) * mib / 8;
+    const u64 updates = context.options.number("count", 1'000'000);
+    u64* const array = take_filled(context, words);
+    Xorshift random{88172645463325252};
+    const Region region;
+    for (u64 i = 0; i < updates; ++i) array[random.below(words)] += i * 2 + 1;
+    const u64 cycles = region.end();
+    u64 sum = 0;
+    for (u64 i = 0; i < words; ++i) sum += array[i] * (i | 1);
+    return {.checksum = mix(sum, updates), .cycles = cycles, .count = updates, .unit = "update"};
 }
 
 Outcome run_stream(Context& context) {
