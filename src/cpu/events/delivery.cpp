@@ -110,7 +110,13 @@ Event long_mode(Core& core, const Delivery& d) {
     const u64 top = rsp - u64{words} * 8;
     if (!canonical(top) || !canonical(rsp - 1)) return arch::exception(Vector::ss, ext);
     arch::Access access{.kind = arch::AccessKind::store, .user = new_cpl == 3};
-    if (const auto event = core.write_bytes(top, frame, words * 8, access)) return event;
+    if (const auto event = core.write_bytes(top, frame, words * 8, access)) {
+        if (event.kind == arch::EventKind::resync) return event;
+        // Pushes go downwards: the address of the fault is that of the first one that fails.
+        for (unsigned i = words; i-- > 0;)
+            if (const auto first = core.write_bytes(top + u64{8} * i, &frame[i], 8, access)) return first;
+        return event;
+    }
     if (const auto event = mark_accessed(core, selector, code)) return event;
 
     if (new_cpl < core.s.cpl || new_cpl != core.s.cpl) {

@@ -126,6 +126,11 @@ void deliver(Core& core, const Delivery& delivery) {
         if (saves_length(d) && !switched) core.s.rip = d.fault_rip;
         const Vector second = static_cast<Vector>(event.number);
         const Delivery next{static_cast<u8>(second), Type::hardware_exception, arch::pushes_error_code(second) && core.s.protected_mode(), event.code};
+        // The exception bitmap comes before the double fault (and the triple fault) that it would become: SDM vol. 3, "Other Causes of VM Exits".
+        if (core.vmx->non_root() && core.vmx->exits_on_exception(next.vector, next.error_code)) {
+            exit_on_exception(core, next, &d, unblocked_nmi);
+            return;
+        }
         if (class_of(d) == Class::double_fault) {
             triple_fault(core);
             return;

@@ -74,6 +74,38 @@ TEST(VmExits, HappenWithTheirControlAndShowWhatTheManualSays) {
     }
 }
 
+// SDM vol. 3, "Other Causes of VM Exits": the exception bitmap is asked before a second exception becomes a double fault, or a third one a triple fault.
+TEST(VmExits, ComeBeforeDoubleAndTripleFaults) {
+    constexpr u64 unmapped = 0x7f00'0000'0000;
+    constexpr u32 page_fault_exits = 1U << 14, gp = 13, pf = 14, df = 8;
+    const auto run_with_bad_stack = [](GuestBench& bench, u64 address) {
+        bench.s().gpr[arch::rax] = address;
+        bench.s().gpr[arch::rsp] = unmapped;
+        return run(bench, {0x48, 0x8b, 0x18});      // MOV RBX, [RAX]
+    };
+    const auto vectoring = [](u32 vector) { return 0x8000'0b00 | vector; };
+
+    GuestBench triple{{.exception_bitmap = page_fault_exits}};
+    const u64 gate = triple.s().idtr.base + gp * 16 + 5;
+    triple.poke<u8>(gate, triple.peek<u8>(gate) & 0x7f);        // #GP is not present, so it becomes a double fault, which faults
+    run_with_bad_stack(triple, u64{1} << 63);
+    ASSERT_TRUE(triple.exited());
+    EXPECT_EQ(triple.exit_reason(), 0U);
+    EXPECT_EQ(triple.read(0x4404), vectoring(pf));
+    EXPECT_EQ(triple.qualification(), unmapped - 8);
+    EXPECT_EQ(triple.read(0x4408), vectoring(df));
+    EXPECT_EQ(triple.guest_rip(), CoreBench::code);
+
+    GuestBench second{{.exception_bitmap = 1U << gp}};
+    const u64 page_fault_gate = second.s().idtr.base + pf * 16 + 2;
+    second.poke<u16>(page_fault_gate, 0xfff8);                  // a selector beyond the table: #GP while #PF is delivered
+    run_with_bad_stack(second, unmapped);
+    ASSERT_TRUE(second.exited());
+    EXPECT_EQ(second.exit_reason(), 0U);
+    EXPECT_EQ(second.read(0x4404), vectoring(gp));
+    EXPECT_EQ(second.read(0x4408), vectoring(pf));
+}
+
 TEST(VmExits, DoNotHappenWithoutTheirControl) {
     for (const auto& row : exits) {
         if (row.unconditional) continue;
