@@ -3,6 +3,7 @@
 #include "common/cpu.h"
 #include "common/interrupts.h"
 #include "exits.h"
+#include "shadow/shadow.h"
 #include "stop.h"
 
 namespace guest {
@@ -34,16 +35,26 @@ bool write_guest_cr0(u64 value) {
 // CR4.VMXE is the only bit that VMX operation fixes, and the guest has no VMX.
 bool write_guest_cr4(u64) { return false; }
 
+bool write_cr(Vcpu& vcpu, unsigned number, u64 value) {
+    if (!vcpu.shadow) return number == 0 ? write_guest_cr0(value) : write_guest_cr4(value);
+    return number == 0 ? vcpu.shadow->load_cr0(value) : number == 3 ? vcpu.shadow->load_cr3(value) : vcpu.shadow->load_cr4(value);
+}
+
 }  // namespace
 
 void handle_cr_access(Vcpu& vcpu) {
     // SDM vol. 3, "Exit Qualification for Control-Register Accesses". CLTS and LMSW touch no bit of the masks.
     const u64 qualification = vmread(Field::exit_qualification);
     const unsigned number = qualification & 15, type = qualification >> 4 & 3, gpr = qualification >> 8 & 15;
-    constexpr unsigned mov_to_cr = 0, rsp = 4;
-    if (type != mov_to_cr || (number != 0 && number != 4)) stop("unexpected access of CR", number, ", qualification ", hex(qualification));
+    constexpr unsigned mov_to_cr = 0, mov_from_cr = 1, rsp = 4;
+    if (type == mov_from_cr && number == 3 && vcpu.shadow) {
+        if (gpr == rsp) vmwrite(Field::guest_rsp, vcpu.shadow->cr3());
+        else vcpu.gpr(gpr) = vcpu.shadow->cr3();
+        return skip_instruction(vcpu);
+    }
+    if (type != mov_to_cr || (number != 0 && number != 4 && (number != 3 || !vcpu.shadow))) stop("unexpected access of CR", number, ", qualification ", hex(qualification));
     const u64 value = gpr == rsp ? vmread(Field::guest_rsp) : vcpu.gpr(gpr);
-    if (!(number == 0 ? write_guest_cr0(value) : write_guest_cr4(value))) return inject_exception(general_protection, 0);
+    if (!write_cr(vcpu, number, value)) return inject_exception(general_protection, 0);
     skip_instruction(vcpu);
 }
 

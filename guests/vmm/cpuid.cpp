@@ -9,6 +9,7 @@ namespace guest {
 namespace {
 
 // SDM vol. 2, "CPUID": leaf 1, ECX.
+constexpr u32 leaf_1_pcid = 1u << 17, leaf_7_invpcid = 1u << 10, leaf_7_pku = 1u << 3, leaf_7_la57 = 1u << 16;
 constexpr u32 leaf_1_vmx = 1u << 5, leaf_1_smx = 1u << 6, leaf_1_osxsave = 1u << 27, leaf_1_hypervisor = 1u << 31;
 
 bool guest_cr4_has(u64 bit) { return vmread(Field::guest_cr4) & bit; }
@@ -26,6 +27,12 @@ void handle_cpuid(Vcpu& vcpu) {
         if (leaf == 1) {
             result.ecx = (result.ecx & ~(leaf_1_vmx | leaf_1_smx | leaf_1_osxsave)) | leaf_1_hypervisor;
             if (guest_cr4_has(cr4_osxsave)) result.ecx |= leaf_1_osxsave;  // it shows CR4 of whoever asks
+            if (vcpu.shadow) result.ecx &= ~leaf_1_pcid;
+        }
+        // Shadow paging knows 4-level paging with the rights of its entries.
+        if (leaf == 7 && vcpu.shadow && u32(r.rcx) == 0) {
+            result.ebx &= ~leaf_7_invpcid;
+            result.ecx &= ~(leaf_7_pku | leaf_7_la57);
         }
     }
     r.rax = result.eax;

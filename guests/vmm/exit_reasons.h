@@ -13,6 +13,7 @@ enum class ExitReason : u16 {
     getsec = 11,
     hlt = 12,
     invd = 13,
+    invlpg = 14,
     vmcall = 18,
     vmclear = 19,
     vmlaunch = 20,

@@ -5,6 +5,7 @@
 
 #include "common/interrupts.h"
 #include "hypercall.h"
+#include "shadow/shadow.h"
 #include "stop.h"
 
 namespace guest {
@@ -15,10 +16,24 @@ void end_guest(Vcpu& vcpu, u32 status) {
     vcpu.status = status;
 }
 
-void handle_triple_fault(Vcpu& vcpu) {
-    print("vmm: triple fault in the guest\n");
-    print_guest_state(vcpu);
-    end_guest(vcpu, 1);
+// SDM vol. 3, "Information for VM Exits Due to Vectored Events": an IRET that had ended the blocking of NMIs will be executed again.
+void block_nmi_again(u64 information) {
+    constexpr u64 unblocked_nmi = 1u << 12;
+    if (information & unblocked_nmi && !(vmread(Field::idt_vectoring) & event_valid))
+        vmwrite(Field::guest_interruptibility, vmread(Field::guest_interruptibility) | blocked_by_nmi);
+}
+
+void handle_exception(Vcpu& vcpu) {
+    const u64 information = vmread(Field::exit_interruption);
+    constexpr unsigned page_fault = 14;
+    if ((information & 0xff) != page_fault || !vcpu.shadow) stop("unexpected exit by exception or NMI: ", hex(information));
+    block_nmi_again(information);
+    vcpu.shadow->page_fault(vcpu);
+}
+
+void handle_invlpg(Vcpu& vcpu) {
+    vcpu.shadow->invalidate_page(vmread(Field::exit_qualification));
+    skip_instruction(vcpu);
 }
 
 // The guest waits for an interrupt in the processor itself (SDM vol. 3, "Guest Non-Register State": activity state HLT).
@@ -46,11 +61,8 @@ void handle_invd(Vcpu& vcpu) {
 void handle_undefined(Vcpu&) { inject_exception(invalid_opcode); }
 
 void handle_ept_violation(Vcpu& vcpu) {
-    // SDM vol. 3, "Exit Qualification for EPT Violations": an IRET that had ended the blocking of NMIs will be executed again.
-    constexpr u64 unblocked_nmi = 1u << 12;
     const u64 qualification = vmread(Field::exit_qualification), address = vmread(Field::guest_physical_address);
-    if (qualification & unblocked_nmi && !(vmread(Field::idt_vectoring) & event_valid))
-        vmwrite(Field::guest_interruptibility, vmread(Field::guest_interruptibility) | blocked_by_nmi);
+    block_nmi_again(qualification);
     // A leaf that was not present has no cached mapping: nothing to invalidate.
     if (vcpu.ept->map_at(address)) return;
     constexpr u64 write = 2, fetch = 4;
@@ -66,11 +78,13 @@ struct Row {
     void (*handle)(Vcpu&);
 };
 constexpr Row rows[] = {
-    {ExitReason::triple_fault, "Triple fault", handle_triple_fault},
+    {ExitReason::exception_or_nmi, "Exception or NMI", handle_exception},
+    {ExitReason::triple_fault, "Triple fault", triple_fault},
     {ExitReason::cpuid, "CPUID", handle_cpuid},
     {ExitReason::getsec, "GETSEC", handle_undefined},
     {ExitReason::hlt, "HLT", handle_hlt},
     {ExitReason::invd, "INVD", handle_invd},
+    {ExitReason::invlpg, "INVLPG", handle_invlpg},
     {ExitReason::vmcall, "VMCALL", handle_vmcall},
     {ExitReason::vmclear, "VMCLEAR", handle_undefined},
     {ExitReason::vmlaunch, "VMLAUNCH", handle_undefined},
@@ -107,6 +121,12 @@ const Row* find_row(ExitReason reason) {
 }
 
 }  // namespace
+
+void triple_fault(Vcpu& vcpu) {
+    print("vmm: triple fault in the guest\n");
+    print_guest_state(vcpu);
+    end_guest(vcpu, 1);
+}
 
 void handle_exit(Vcpu& vcpu, ExitReason reason) {
     const Row* const row = find_row(reason);

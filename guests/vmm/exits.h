@@ -9,7 +9,7 @@ const char* exit_name(ExitReason reason);  // nullptr: the VMM has no handler fo
 
 // Which ports and MSRs exit: all ports; all MSRs but those that belong to the guest alone.
 u64 make_io_bitmaps(MemoryPool& pool);
-u64 make_msr_bitmap(MemoryPool& pool);
+u64 make_msr_bitmap(MemoryPool& pool, bool shadow);
 
 // The handlers that are more than a line. (cpuid.cpp, io.cpp, msr.cpp, control_registers.cpp)
 void handle_cpuid(Vcpu& vcpu);

@@ -7,24 +7,28 @@
 #include "common/options.h"
 #include "exits.h"
 #include "guest_image.h"
+#include "shadow/shadow.h"
 #include "stop.h"
 
 namespace guest {
 namespace {
 
 struct Settings {
+    bool shadow;
     int ept_level;
     bool vpid, accessed_dirty, lazy;
     u64 memory;
     const char* ept_name;
 
     explicit Settings(const Options& options)
-        : ept_level(leaf_level(options.text("ept", "4k"))),
+        : shadow(same_text(options.text("mmu", "ept"), "shadow")),
+          ept_level(leaf_level(options.text("ept", "4k"))),
           vpid(options.flag("vpid", true)),
           accessed_dirty(options.flag("ad", true)),
           lazy(options.flag("lazy", true)),
           memory(options.number("mem", 128 * mib)),
           ept_name(options.text("ept", "4k")) {
+        if (!shadow && !same_text(options.text("mmu", "ept"), "ept")) stop("mmu=ept or shadow expected, not ", options.text("mmu", ""));
         if (!ept_level) stop("ept=4k, 2m or 1g expected, not ", ept_name);
         if (memory < 2 * mib) stop("mem=", memory, ": at least 2m expected");
     }
@@ -34,7 +38,7 @@ const char* on_off(bool value) { return value ? "on" : "off"; }
 
 // The guest gets whole leaves: what it can reach is its own.
 GuestMemory take_guest_memory(MemoryPool& pool, const Settings& settings) {
-    const u64 leaf = page_bytes(settings.ept_level), bytes = align_up(settings.memory, leaf), end = pool.end();
+    const u64 leaf = settings.shadow ? 2 * mib : page_bytes(settings.ept_level), bytes = align_up(settings.memory, leaf), end = pool.end();
     const u64 base = pool.take_from_top(bytes, leaf);
     if (!base)
         stop("a guest of ", bytes / mib, " MiB at a boundary of ", leaf / kib, " KiB does not fit between the VMM's own end at ", hex(pool.next()), " and the memory's at ",
@@ -48,7 +52,8 @@ void print_summary(const Vcpu& vcpu, u64 cycles) {
     print("vmm: the guest ended with status ", hex(vcpu.status, 2), " after ", cycles, " cycles and ", total, " VM exits\n");
     for (unsigned reason = 0; reason < exit_reason_count; ++reason)
         if (vcpu.exits[reason]) print("vmm:   ", exit_name(ExitReason(reason)), ": ", vcpu.exits[reason], "\n");
-    print("vmm: EPT: ", vcpu.ept->leaves(), " leaves, ", vcpu.ept->table_bytes() / kib, " KiB of tables\n");
+    if (vcpu.ept) print("vmm: EPT: ", vcpu.ept->leaves(), " leaves, ", vcpu.ept->table_bytes() / kib, " KiB of tables\n");
+    if (vcpu.shadow) vcpu.shadow->print_summary();
 }
 
 }  // namespace
@@ -69,18 +74,25 @@ extern "C" [[noreturn]] void guest_main(u32 magic, const MultibootInfo* info) {
     const GuestEntry entry = load_guest(memory, module);
     enter_vmx_operation(pool);
 
-    static Ept ept{pool, memory, settings.ept_level, settings.accessed_dirty};
     constexpr u64 apic_base_address = 0xffffff000;
-    ept.map_device(read_msr(msr_apic_base) & apic_base_address);
-    if (!settings.lazy) ept.map_all();
-
+    const u64 apic_page = read_msr(msr_apic_base) & apic_base_address;
     static Vcpu vcpu;
-    vcpu.ept = &ept;
     vcpu.vpid = settings.vpid ? 1 : 0;
-    set_up(vcpu, pool, {.rip = entry.rip, .eax = multiboot_loader_magic, .ebx = entry.information, .io_bitmaps = make_io_bitmaps(pool), .msr_bitmap = make_msr_bitmap(pool)});
+    if (settings.shadow) {
+        static Shadow shadow{pool, memory, ShadowOptions{options}, vcpu.vpid, apic_page};
+        vcpu.shadow = &shadow;
+    } else {
+        static Ept ept{pool, memory, settings.ept_level, settings.accessed_dirty};
+        ept.map_device(apic_page);
+        if (!settings.lazy) ept.map_all();
+        vcpu.ept = &ept;
+    }
+    set_up(vcpu, pool, {.rip = entry.rip, .eax = multiboot_loader_magic, .ebx = entry.information, .io_bitmaps = make_io_bitmaps(pool), .msr_bitmap = make_msr_bitmap(pool, settings.shadow)});
 
-    print("vmm: a guest of ", memory.bytes / mib, " MiB at ", hex(memory.base), ", ept=", settings.ept_name, " ad=", on_off(settings.accessed_dirty), " lazy=",
-          on_off(settings.lazy), " vpid=", on_off(settings.vpid), "\n");
+    print("vmm: a guest of ", memory.bytes / mib, " MiB at ", hex(memory.base), ", ");
+    if (settings.shadow) print("mmu=shadow");
+    else print("ept=", settings.ept_name, " ad=", on_off(settings.accessed_dirty), " lazy=", on_off(settings.lazy));
+    print(" vpid=", on_off(settings.vpid), "\n");
     const u64 start = rdtsc_ordered();
     run(vcpu);
     print_summary(vcpu, rdtsc_ordered() - start);

@@ -7,6 +7,7 @@
 #include "common/cpu.h"
 #include "common/descriptors.h"
 #include "exits.h"
+#include "shadow/shadow.h"
 #include "stop.h"
 
 extern "C" guest::u64 enter_guest(guest::Vcpu* vcpu);
@@ -27,9 +28,10 @@ constexpr u64 cr0_et = 1u << 4;
 void write_controls(const Vcpu& vcpu, const VcpuSetup& setup) {
     const u32 vpid = vcpu.vpid ? u32{enable_vpid} : 0;
     vmwrite(Field::pin_controls, choose_controls(Controls::pin, 0));
-    vmwrite(Field::primary_controls, choose_controls(Controls::primary, hlt_exiting | use_io_bitmaps | use_msr_bitmaps | activate_secondary));
-    vmwrite(Field::secondary_controls,
-            choose_controls(Controls::secondary, enable_ept | unrestricted_guest | vpid, enable_rdtscp | enable_invpcid | enable_xsaves));
+    const u32 primary = hlt_exiting | use_io_bitmaps | use_msr_bitmaps | activate_secondary;
+    vmwrite(Field::primary_controls, choose_controls(Controls::primary, vcpu.shadow ? primary | cr3_load_exiting | cr3_store_exiting | invlpg_exiting : primary));
+    if (vcpu.shadow) vmwrite(Field::secondary_controls, choose_controls(Controls::secondary, vpid, enable_rdtscp | enable_xsaves));
+    else vmwrite(Field::secondary_controls, choose_controls(Controls::secondary, enable_ept | unrestricted_guest | vpid, enable_rdtscp | enable_invpcid | enable_xsaves));
     vmwrite(Field::exit_controls, choose_controls(Controls::exit, host_is_64_bit | save_pat | exit_load_pat | save_efer | exit_load_efer, save_debug_controls));
     vmwrite(Field::entry_controls, choose_controls(Controls::entry, entry_load_pat | entry_load_efer, load_debug_controls));
     vmwrite(Field::exception_bitmap, 0);
@@ -37,7 +39,7 @@ void write_controls(const Vcpu& vcpu, const VcpuSetup& setup) {
     vmwrite(Field::io_bitmap_b, setup.io_bitmaps + 4096);
     vmwrite(Field::msr_bitmap, setup.msr_bitmap);
     vmwrite(Field::tsc_offset, 0);
-    vmwrite(Field::ept_pointer, vcpu.ept->pointer());
+    if (vcpu.ept) vmwrite(Field::ept_pointer, vcpu.ept->pointer());
     if (vcpu.vpid) vmwrite(Field::vpid, vcpu.vpid);
     vmwrite(Field::vmcs_link_pointer, ~u64{0});
 }
@@ -118,7 +120,8 @@ void set_up(Vcpu& vcpu, MemoryPool& pool, const VcpuSetup& setup) {
     write_host_state();
     write_guest_state(setup);
 
-    vcpu.ept->invalidate();
+    if (vcpu.ept) vcpu.ept->invalidate();
+    if (vcpu.shadow) return vcpu.shadow->start();
     if (!vcpu.vpid) return;
     const Invvpid type = ept_capabilities() & invvpid_single ? Invvpid::single_context : Invvpid::all_contexts;
     if (!invvpid(type, vcpu.vpid)) stop("INVVPID failed");
@@ -135,9 +138,11 @@ void run(Vcpu& vcpu) {
     }
 }
 
-void skip_instruction(Vcpu&) {
+void skip_instruction(Vcpu& vcpu) { skip_instruction(vcpu, vmread(Field::instruction_length)); }
+
+void skip_instruction(Vcpu&, u64 length) {
     constexpr u64 rflags_tf = 1u << 8, single_step = 1u << 14;
-    vmwrite(Field::guest_rip, vmread(Field::guest_rip) + vmread(Field::instruction_length));
+    vmwrite(Field::guest_rip, vmread(Field::guest_rip) + length);
     const u64 interruptibility = vmread(Field::guest_interruptibility);
     if (interruptibility & (blocked_by_sti | blocked_by_mov_ss)) vmwrite(Field::guest_interruptibility, interruptibility & ~u64{blocked_by_sti | blocked_by_mov_ss});
     if (vmread(Field::guest_rflags) & rflags_tf) vmwrite(Field::guest_pending_debug, vmread(Field::guest_pending_debug) | single_step);

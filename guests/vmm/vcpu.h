@@ -12,13 +12,16 @@ struct GuestRegisters {
     u64 rax, rcx, rdx, rbx, unused_rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15;
 };
 
+class Shadow;
+
 struct Vcpu {
     GuestRegisters registers{};
     u64 host_rsp = 0;   // what the VMCS has; entry.S renews it when it changes
     u64 launched = 0;   // VMRESUME instead of VMLAUNCH
     u64 vmcs = 0;
 
-    Ept* ept = nullptr;
+    Ept* ept = nullptr;         // one of the two
+    Shadow* shadow = nullptr;
     u16 vpid = 0;  // 0: every VM entry and exit flushes
 
     bool running = true;
@@ -42,6 +45,8 @@ void run(Vcpu& vcpu);  // until the guest has ended
 
 // The instruction that caused the exit has been executed by the VMM: RIP goes on, shadows end, a single-step trap is not lost.
 void skip_instruction(Vcpu& vcpu);
+void skip_instruction(Vcpu& vcpu, u64 length);
+void triple_fault(Vcpu& vcpu);  // ends the guest
 // An exception instead of the instruction.
 void inject_exception(u8 vector);
 void inject_exception(u8 vector, u32 error_code);

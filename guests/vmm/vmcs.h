@@ -41,6 +41,8 @@ enum class Field : u32 {
     pin_controls = 0x4000,
     primary_controls = 0x4002,
     exception_bitmap = 0x4004,
+    page_fault_mask = 0x4006,
+    page_fault_match = 0x4008,
     exit_controls = 0x400c,
     entry_controls = 0x4012,
     entry_interruption = 0x4016,
@@ -51,6 +53,7 @@ enum class Field : u32 {
     instruction_error = 0x4400,
     exit_reason = 0x4402,
     exit_interruption = 0x4404,
+    exit_interruption_error_code = 0x4406,
     idt_vectoring = 0x4408,
     idt_vectoring_error_code = 0x440a,
     instruction_length = 0x440c,
@@ -98,6 +101,7 @@ constexpr Field of_segment(Field of_es, Segment segment) { return Field(u32(of_e
 
 enum PrimaryControl : u32 {
     hlt_exiting = 1u << 7,
+    invlpg_exiting = 1u << 9,
     cr3_load_exiting = 1u << 15,
     cr3_store_exiting = 1u << 16,
     use_io_bitmaps = 1u << 25,
