@@ -180,13 +180,10 @@ void Shadow::use_root() {
         for (unsigned i = 1; i < options_.roots; ++i)
             if (roots_[i].used < roots_[slot].used) slot = i;
         Root& root = roots_[slot];
-        if (root.page) {
-            root.page->is_root = false;
-            pages_.drop_if_unused(*root.page);
-        }
+        if (root.page) root.page->is_root = false;      // its tables stay until there is no room
         root.page = &pages_.get(frame, 4, false);
         root.page->is_root = true;
-        root.page->roots |= 1u << slot;
+        pages_.spread_roots(*root.page, 1u << slot);
         pages_.stale |= 1u << slot;             // its VPID had another owner
     }
     roots_[slot].used = ++time_;
@@ -196,13 +193,8 @@ void Shadow::use_root() {
 }
 
 void Shadow::forget_roots() {
-    for (Root& root : roots_) {
-        if (root.page) {
-            root.page->is_root = false;
-            pages_.drop_if_unused(*root.page);
-        }
-        root = {};
-    }
+    for (Root& root : roots_) root = {};
+    pages_.drop_tables();
     pages_.stale = ~0u;
 }
 

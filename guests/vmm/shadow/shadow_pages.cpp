@@ -121,6 +121,14 @@ void ShadowPages::drop_if_unused(ShadowPage& page) {
     if (!page.parents && !page.is_root && page.level) drop(page);
 }
 
+void ShadowPages::drop_tables() {
+    for (u64 i = 0; i < limit_; ++i) {
+        if (!pages_[i].level || pages_[i].direct) continue;
+        pages_[i].is_root = false;
+        drop(pages_[i]);
+    }
+}
+
 // ---- entries ----------------------------------------------------------------------------------------------------------------
 
 void ShadowPages::remove(u32& list, u32 number) {

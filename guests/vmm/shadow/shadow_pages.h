@@ -50,7 +50,8 @@ public:
     // Nothing is translated by the entry any more; it becomes `value`.
     void clear(ShadowPage& page, u64& entry, u64 value = entry_unknown);
     void drop(ShadowPage& page);                                             // with all links to it, and what only it reached
-    void drop_if_unused(ShadowPage& page);
+    void drop_tables();                                                      // all shadows of the guest's tables
+    void spread_roots(ShadowPage& page, u32 roots);                          // from now on these roots reach the page
 
     bool is_table(u64 frame) const { return tables_[frame] != 0; }
     bool is_protected(u64 frame) const { return protected_[frame] != 0; }
@@ -84,7 +85,7 @@ private:
     void remove(u32& list, u32 number);
     void write_protect(u64 frame);
     void split(u64 frame);
-    void spread_roots(ShadowPage& page, u32 roots);
+    void drop_if_unused(ShadowPage& page);
     void unhash(ShadowPage& page);
     void leave_order(ShadowPage& page);
 
