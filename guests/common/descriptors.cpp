@@ -35,7 +35,7 @@ constexpr u64 available_task_state = 0x89;  // type and present bit
 }  // namespace
 
 void load_descriptors() {
-    task.rsp[0] = reinterpret_cast<u64>(ring0_stack + sizeof ring0_stack);
+    task.rsp[0] = ring0_stack_top();
     task.ist[double_fault_stack - 1] = reinterpret_cast<u64>(emergency_stack + sizeof emergency_stack);
     task.io_map_base = sizeof task;
     const u64 base = task_state_base();
@@ -58,6 +58,8 @@ void load_descriptors() {
 }
 
 u64 task_state_base() { return reinterpret_cast<u64>(&task); }
+
+u64 ring0_stack_top() { return reinterpret_cast<u64>(ring0_stack + sizeof ring0_stack); }
 
 DescriptorTablePointer read_gdtr() {
     DescriptorTablePointer pointer;

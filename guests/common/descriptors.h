@@ -27,6 +27,7 @@ struct [[gnu::packed]] DescriptorTablePointer {
 
 void load_descriptors();
 u64 task_state_base();
+u64 ring0_stack_top();  // where the processor begins to push when an interrupt leaves ring 3
 DescriptorTablePointer read_gdtr();
 DescriptorTablePointer read_idtr();
 

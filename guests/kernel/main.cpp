@@ -21,6 +21,10 @@ constexpr Workload workloads[] = {
     {"chase", run_chase, "bytes stride count"},
     {"churn", run_churn, "set batch iters"},
     {"switch", run_switch, "spaces touch iters pcid"},
+    {"fork", run_fork, "set children dirty"},
+    {"build", run_build, "jobs heap files"},
+    {"syscall", run_syscall, "count"},
+    {"interrupt", run_interrupt, "count apic"},
     {"cpuid", run_cpuid, "count"},
     {"vmcall", run_vmcall, "count"},
     {"footprint", run_footprint, "blocks iters"},
@@ -85,7 +89,7 @@ extern "C" [[noreturn]] void guest_main(u32 magic, const MultibootInfo* info) {
     if (!level) stop("pages=4k, 2m or 1g expected, not ", pages);
     if (!KernelSpace::supports(level)) stop("the processor has no pages of ", pages);
     static KernelSpace space{memory, level, memory.end()};
-    space.load();
+    space.enable();
 
     Context context{options, memory, space};
     const Outcome outcome = workload.run(context);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "memory/kernel_space.h"
 
-#include "common/cpu.h"
-
 namespace guest {
 namespace {
 
@@ -15,11 +13,11 @@ KernelSpace::KernelSpace(MemoryPool& pool, int level, u64 memory_bytes) : tables
     tables_.map_range(devices, devices, devices_end - devices, page_write | page_uncached | page_global, 2);
 }
 
-void KernelSpace::load() const {
+void KernelSpace::enable() const {
     if (no_execute()) write_msr(msr_efer, read_msr(msr_efer) | efer_nxe);
     // G is reserved neither with nor without CR4.PGE; without, every load of CR3 flushes the kernel too.
     if (cpuid_1_edx(13)) write_cr4(read_cr4() | cr4_pge);
-    write_cr3(tables_.root());
+    load();
 }
 
 void KernelSpace::map_page(u64 linear, u64 physical, u64 bits) {

@@ -13,7 +13,8 @@ namespace {
 const std::vector<std::string> kernels{"workload=compute iters=2000", "workload=branchy iters=2000",  "workload=copy iters=4",       "workload=copyalias iters=4", "workload=random mb=1 count=2000 pages=4k",
                                        "workload=stream mb=1 iters=1", "workload=chase bytes=65536 stride=64 count=2000 pages=4k", "workload=cpuid count=50",    "workload=vmcall count=50", "workload=footprint blocks=300 iters=3",
                                        "workload=selftest",             "workload=gups mb=1 count=2000 pages=4k", "workload=churn set=40 batch=20 iters=2",  "workload=churn set=40 batch=40 iters=2", "workload=switch spaces=3 touch=4 iters=50",
-                                       "workload=switch spaces=3 touch=4 iters=50 pcid=on"};
+                                       "workload=switch spaces=3 touch=4 iters=50 pcid=on",        "workload=fork set=20 children=2 dirty=8", "workload=build jobs=1 heap=10 files=2", "workload=syscall count=100",
+                                       "workload=interrupt count=101"};
 
 struct Switch {
     const char* name;
