@@ -14,7 +14,7 @@ std::uint64_t GuestResult::printed(const std::string& key) const {
     return at == std::string::npos ? 0 : std::stoull(serial.substr(at + key.size() + 1), nullptr, 0);
 }
 
-GuestResult run_guest(const GuestRun& run) {
+GuestResult run_guest(const GuestRun& run, const std::function<void(const Machine&)>& at_end) {
     auto config = Config::preset("broadwell");
     config.set("machine.mode", run.mode == Mode::functional ? "functional" : run.mode == Mode::warm ? "warm" : "timing");
     for (const auto& [key, value] : run.settings) config.set(key, value);
@@ -37,6 +37,7 @@ GuestResult run_guest(const GuestRun& run) {
     constexpr std::uint64_t far_too_many = 2'000'000'000;
     result.end = machine.run({.instructions = far_too_many, .seconds = 0});
     result.figures = machine.statistics();
+    if (at_end) at_end(machine);
     return result;
 }
 

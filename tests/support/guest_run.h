@@ -2,6 +2,7 @@
 // Runs the programs of guests/ in this process.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,7 +30,8 @@ struct GuestResult {
     [[nodiscard]] std::uint64_t printed(const std::string& key) const;
 };
 
-GuestResult run_guest(const GuestRun& run);
+// `at_end` is called when the run has ended, before the machine goes.
+GuestResult run_guest(const GuestRun& run, const std::function<void(const Machine&)>& at_end = {});
 
 // A line a figure, to compare runs by: all but host.* and cpuN.blocks.*, which say how the engine worked and nothing about the machine.
 std::string as_text(const Statistics& figures);
