@@ -9,6 +9,7 @@ namespace guest {
 namespace {
 
 // SDM vol. 2, "CPUID": leaf 1, ECX.
+constexpr u32 leaf_1_x2apic = 1u << 21, leaf_1_tsc_deadline = 1u << 24, leaf_1_apic = 1u << 9;
 constexpr u32 leaf_1_pcid = 1u << 17, leaf_7_invpcid = 1u << 10, leaf_7_pku = 1u << 3, leaf_7_la57 = 1u << 16;
 constexpr u32 leaf_1_vmx = 1u << 5, leaf_1_smx = 1u << 6, leaf_1_osxsave = 1u << 27, leaf_1_hypervisor = 1u << 31;
 
@@ -28,6 +29,10 @@ void handle_cpuid(Vcpu& vcpu) {
             result.ecx = (result.ecx & ~(leaf_1_vmx | leaf_1_smx | leaf_1_osxsave)) | leaf_1_hypervisor;
             if (guest_cr4_has(cr4_osxsave)) result.ecx |= leaf_1_osxsave;  // it shows CR4 of whoever asks
             if (vcpu.shadow) result.ecx &= ~leaf_1_pcid;
+            if (!vcpu.alone) {
+                result.ecx &= ~(leaf_1_x2apic | leaf_1_tsc_deadline);
+                result.edx &= ~leaf_1_apic;
+            }
         }
         // Shadow paging knows 4-level paging with the rights of its entries.
         if (leaf == 7 && vcpu.shadow && u32(r.rcx) == 0) {

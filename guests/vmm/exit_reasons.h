@@ -31,6 +31,7 @@ enum class ExitReason : u16 {
     ept_violation = 48,
     ept_misconfiguration = 49,
     invept = 50,
+    preemption_timer = 52,
     invvpid = 53,
     xsetbv = 55,
 };

@@ -40,8 +40,9 @@ void handle_invlpg(Vcpu& vcpu) {
 void handle_hlt(Vcpu& vcpu) {
     constexpr u64 rflags_if = 1u << 9;
     skip_instruction(vcpu);
-    if (vmread(Field::guest_rflags) & rflags_if) return vmwrite(Field::guest_activity, halted);
-    print("vmm: the guest halted with interrupts off\n");
+    const bool interruptible = vmread(Field::guest_rflags) & rflags_if;
+    if (interruptible && vcpu.alone) return vmwrite(Field::guest_activity, halted);
+    print("vmm: ", vcpu.name, " halted ", interruptible ? "and has nothing that could interrupt it\n" : "with interrupts off\n");
     print_guest_state(vcpu);
     end_guest(vcpu, 1);
 }
@@ -101,6 +102,7 @@ constexpr Row rows[] = {
     {ExitReason::wrmsr, "WRMSR", handle_wrmsr},
     {ExitReason::ept_violation, "EPT violation", handle_ept_violation},
     {ExitReason::invept, "INVEPT", handle_undefined},
+    {ExitReason::preemption_timer, "VMX-preemption timer expired", [](Vcpu& vcpu) { vcpu.slice_over = true; }},
     {ExitReason::invvpid, "INVVPID", handle_undefined},
     {ExitReason::xsetbv, "XSETBV", handle_xsetbv},
 };
@@ -123,7 +125,7 @@ const Row* find_row(ExitReason reason) {
 }  // namespace
 
 void triple_fault(Vcpu& vcpu) {
-    print("vmm: triple fault in the guest\n");
+    print("vmm: triple fault in ", vcpu.name, "\n");
     print_guest_state(vcpu);
     end_guest(vcpu, 1);
 }

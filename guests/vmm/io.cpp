@@ -18,11 +18,22 @@ struct IoAccess {
     u16 port() const { return u16(qualification >> 16); }
 };
 
+// Whole lines with the guest's name, when several guests write there.
+void put_line(Vcpu& vcpu, char c) {
+    if (c == '\r') return;
+    if (c != '\n') vcpu.line[vcpu.line_used++] = c;
+    if (c != '\n' && vcpu.line_used + 1 < sizeof vcpu.line) return;
+    vcpu.line[vcpu.line_used] = 0;
+    vcpu.line_used = 0;
+    print(vcpu.name, ": ", vcpu.line, "\n");
+}
+
 bool passed_through(u16 port) { return (port >= serial_port && port < serial_port + 8) || port == debug_console; }
 
 u32 read_port(u16 port) { return passed_through(port) ? in8(port) : 0xffffffff; }
 
 void write_port(Vcpu& vcpu, u16 port, u32 value) {
+    if (port == serial_port && !vcpu.alone) return put_line(vcpu, char(value));
     if (passed_through(port)) return out8(port, u8(value));
     if (port != exit_port) return;  // as on a machine without such a device
     vcpu.running = false;

@@ -38,19 +38,19 @@ bool write_apic_base(u64 value) {
 
 }  // namespace
 
-u64 make_msr_bitmap(MemoryPool& pool, bool shadow) {
+u64 make_msr_bitmap(MemoryPool& pool, bool shadow, bool alone) {
     u8* const bitmap = static_cast<u8*>(pool.take(4096));
     for (u32 i = 0; i < 4096; ++i) bitmap[i] = 0xff;
     for (const u32 msr : guests_own)
-        if (msr != msr_efer || !shadow) clear_bits(bitmap, msr);        // shadow paging: the processor's LMA is not always the guest's
-    for (u32 msr = first_x2apic; msr <= last_x2apic; ++msr) clear_bits(bitmap, msr);
+        if ((msr != msr_efer || !shadow) && (msr != msr_tsc_deadline || alone)) clear_bits(bitmap, msr);        // shadow paging: the processor's LMA is not always the guest's
+    for (u32 msr = first_x2apic; alone && msr <= last_x2apic; ++msr) clear_bits(bitmap, msr);
     return reinterpret_cast<u64>(bitmap);
 }
 
 void handle_rdmsr(Vcpu& vcpu) {
     GuestRegisters& r = vcpu.registers;
     const bool efer = u32(r.rcx) == msr_efer && vcpu.shadow;
-    if (u32(r.rcx) != msr_apic_base && !efer) return inject_exception(general_protection, 0);
+    if ((u32(r.rcx) != msr_apic_base || !vcpu.alone) && !efer) return inject_exception(general_protection, 0);
     const u64 value = efer ? vcpu.shadow->efer() : read_msr(msr_apic_base);
     r.rax = u32(value);
     r.rdx = u32(value >> 32);
@@ -61,7 +61,7 @@ void handle_wrmsr(Vcpu& vcpu) {
     const GuestRegisters& r = vcpu.registers;
     const u64 value = u64{u32(r.rdx)} << 32 | u32(r.rax);
     const bool efer = u32(r.rcx) == msr_efer && vcpu.shadow;
-    const bool done = efer ? vcpu.shadow->load_efer(value) : u32(r.rcx) == msr_apic_base && write_apic_base(value);
+    const bool done = efer ? vcpu.shadow->load_efer(value) : u32(r.rcx) == msr_apic_base && vcpu.alone && write_apic_base(value);
     if (!done) return inject_exception(general_protection, 0);
     skip_instruction(vcpu);
 }

@@ -27,12 +27,13 @@ constexpr u64 cr0_et = 1u << 4;
 
 void write_controls(const Vcpu& vcpu, const VcpuSetup& setup) {
     const u32 vpid = vcpu.vpid ? u32{enable_vpid} : 0;
-    vmwrite(Field::pin_controls, choose_controls(Controls::pin, 0));
+    vmwrite(Field::pin_controls, choose_controls(Controls::pin, vcpu.alone ? 0 : u32{activate_preemption_timer}));
     const u32 primary = hlt_exiting | use_io_bitmaps | use_msr_bitmaps | activate_secondary;
     vmwrite(Field::primary_controls, choose_controls(Controls::primary, vcpu.shadow ? primary | cr3_load_exiting | cr3_store_exiting | invlpg_exiting : primary));
     if (vcpu.shadow) vmwrite(Field::secondary_controls, choose_controls(Controls::secondary, vpid, enable_rdtscp | enable_xsaves));
     else vmwrite(Field::secondary_controls, choose_controls(Controls::secondary, enable_ept | unrestricted_guest | vpid, enable_rdtscp | enable_invpcid | enable_xsaves));
-    vmwrite(Field::exit_controls, choose_controls(Controls::exit, host_is_64_bit | save_pat | exit_load_pat | save_efer | exit_load_efer, save_debug_controls));
+    const u32 exit = host_is_64_bit | save_pat | exit_load_pat | save_efer | exit_load_efer;
+    vmwrite(Field::exit_controls, choose_controls(Controls::exit, vcpu.alone ? exit : exit | save_preemption_timer, save_debug_controls));
     vmwrite(Field::entry_controls, choose_controls(Controls::entry, entry_load_pat | entry_load_efer, load_debug_controls));
     vmwrite(Field::exception_bitmap, 0);
     vmwrite(Field::io_bitmap_a, setup.io_bitmaps);
@@ -129,7 +130,7 @@ void set_up(Vcpu& vcpu, MemoryPool& pool, const VcpuSetup& setup) {
 
 void run(Vcpu& vcpu) {
     constexpr u32 entry_failure = 1u << 31;
-    while (vcpu.running) {
+    while (vcpu.running && !vcpu.slice_over) {
         if (enter_guest(&vcpu)) stop(vcpu.launched ? "VMRESUME" : "VMLAUNCH", " failed: VM-instruction error ", vmread(Field::instruction_error));
         const u32 reason = u32(vmread(Field::exit_reason));
         if (reason & entry_failure) stop("VM entry failed: reason ", reason & 0xffff, ", qualification ", hex(vmread(Field::exit_qualification)));

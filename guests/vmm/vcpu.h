@@ -24,7 +24,11 @@ struct Vcpu {
     Shadow* shadow = nullptr;
     u16 vpid = 0;  // 0: every VM entry and exit flushes
 
-    bool running = true;
+    const char* name = "";
+    bool alone = true;      // else several guests take turns: none has the local APIC, and slices end
+    bool running = true, slice_over = false;
+    char line[120];         // of output, when several guests share the serial port
+    unsigned line_used = 0;
     u32 status = 0;         // what the guest wrote to the exit port
     u64 hypercalls = 0;
     u64 exits[exit_reason_count] = {};
@@ -41,7 +45,7 @@ struct VcpuSetup {
 };
 
 void set_up(Vcpu& vcpu, MemoryPool& pool, const VcpuSetup& setup);
-void run(Vcpu& vcpu);  // until the guest has ended
+void run(Vcpu& vcpu);  // until the guest has ended, or its slice
 
 // The instruction that caused the exit has been executed by the VMM: RIP goes on, shadows end, a single-step trap is not lost.
 void skip_instruction(Vcpu& vcpu);

@@ -61,6 +61,7 @@ enum class Field : u32 {
     guest_interruptibility = 0x4824,
     guest_activity = 0x4826,
     guest_sysenter_cs = 0x482a,
+    preemption_timer = 0x482e,
     host_sysenter_cs = 0x4c00,
 
     cr0_mask = 0x6000,
@@ -99,6 +100,7 @@ enum class Field : u32 {
 enum Segment : u32 { es, cs, ss, ds, fs, gs, ldtr, tr, segment_count };
 constexpr Field of_segment(Field of_es, Segment segment) { return Field(u32(of_es) + 2 * segment); }
 
+enum PinControl : u32 { activate_preemption_timer = 1u << 6 };
 enum PrimaryControl : u32 {
     hlt_exiting = 1u << 7,
     invlpg_exiting = 1u << 9,
@@ -116,7 +118,7 @@ enum SecondaryControl : u32 {
     enable_invpcid = 1u << 12,
     enable_xsaves = 1u << 20,
 };
-enum ExitControl : u32 { save_debug_controls = 1u << 2, host_is_64_bit = 1u << 9, save_pat = 1u << 18, exit_load_pat = 1u << 19, save_efer = 1u << 20, exit_load_efer = 1u << 21 };
+enum ExitControl : u32 { save_debug_controls = 1u << 2, host_is_64_bit = 1u << 9, save_pat = 1u << 18, exit_load_pat = 1u << 19, save_efer = 1u << 20, exit_load_efer = 1u << 21, save_preemption_timer = 1u << 22 };
 enum EntryControl : u32 { load_debug_controls = 1u << 2, guest_is_ia32e = 1u << 9, entry_load_pat = 1u << 14, entry_load_efer = 1u << 15 };
 
 enum ActivityState : u32 { active = 0, halted = 1 };

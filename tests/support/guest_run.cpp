@@ -14,7 +14,7 @@ std::uint64_t GuestResult::printed(const std::string& key) const {
     return at == std::string::npos ? 0 : std::stoull(serial.substr(at + key.size() + 1), nullptr, 0);
 }
 
-GuestResult run_guest(const GuestRun& run, const std::function<void(const Machine&)>& at_end) {
+GuestResult run_guest(const GuestRun& run, const std::function<void(const Machine&)>& at_end, const std::vector<std::string>& others) {
     auto config = Config::preset("broadwell");
     config.set("machine.mode", run.mode == Mode::functional ? "functional" : run.mode == Mode::warm ? "warm" : "timing");
     for (const auto& [key, value] : run.settings) config.set(key, value);
@@ -32,7 +32,9 @@ GuestResult run_guest(const GuestRun& run, const std::function<void(const Machin
         result.region = Statistics{std::move(difference)};
     });
     const std::string directory = VTSIM_GUEST_DIR "/", kernel = directory + (run.elf32 ? "kernel.elf" : "kernel64.elf"), vmm = directory + (run.elf32 ? "vmm32.elf" : "vmm.elf");
-    if (run.vmm) machine.load({.path = vmm, .command_line = *run.vmm, .initrd = "", .modules = {{kernel, run.workload}}});
+    std::vector<Module> modules{{kernel, run.workload}};
+    for (const auto& other : others) modules.push_back({kernel, other});
+    if (run.vmm) machine.load({.path = vmm, .command_line = *run.vmm, .initrd = "", .modules = modules});
     else machine.load({.path = kernel, .command_line = run.workload, .initrd = "", .modules = {}});
     constexpr std::uint64_t far_too_many = 2'000'000'000;
     result.end = machine.run({.instructions = far_too_many, .seconds = 0});

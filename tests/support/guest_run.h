@@ -31,7 +31,8 @@ struct GuestResult {
 };
 
 // `at_end` is called when the run has ended, before the machine goes.
-GuestResult run_guest(const GuestRun& run, const std::function<void(const Machine&)>& at_end = {});
+// `others`: the command lines of further kernels, each a guest of the same VMM.
+GuestResult run_guest(const GuestRun& run, const std::function<void(const Machine&)>& at_end = {}, const std::vector<std::string>& others = {});
 
 // A line a figure, to compare runs by: all but host.* and cpuN.blocks.*, which say how the engine worked and nothing about the machine.
 std::string as_text(const Statistics& figures);

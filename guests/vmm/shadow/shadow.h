@@ -22,9 +22,11 @@ struct ShadowOptions {
     explicit ShadowOptions(const Options& options);
 };
 
+constexpr u64 no_device = ~u64{0};
+
 class Shadow {
 public:
-    // VPIDs from `first_vpid` on, one a root; 0: none, every transition flushes.
+    // VPIDs from `first_vpid` on, one a root; 0: none, every transition flushes. `device_page`: guest-physical, mapped as it is; or no_device.
     Shadow(MemoryPool& pool, const GuestMemory& memory, const ShadowOptions& options, u16 first_vpid, u64 device_page);
 
     // Sets the VMCS fields of shadow paging, for a guest that has paging off.

@@ -29,7 +29,8 @@ class ShadowSwitches : public testing::TestWithParam<const char*> {};
 
 TEST_P(ShadowSwitches, ChangeNoResult) {
     for (const std::string workload : {"workload=selftest", "workload=churn set=64 batch=64 iters=8", "workload=churn set=33 batch=33 iters=8", "workload=switch spaces=3 touch=5 iters=100",
-                                       "workload=switch spaces=40 iters=300", "workload=random mb=4 count=20000 pages=4k", "workload=random mb=4 count=20000 pages=2m"}) {
+                                       "workload=switch spaces=40 iters=300", "workload=fork set=40 children=3 dirty=10", "workload=build jobs=2 heap=20 files=3", "workload=interrupt count=601",
+                                       "workload=random mb=4 count=20000 pages=4k", "workload=random mb=4 count=20000 pages=2m"}) {
         const auto alone = run_guest({.workload = workload, .vmm = std::nullopt, .settings = {}, .mode = Mode::functional, .elf32 = false});
         for (const Mode mode : {Mode::functional, Mode::timing}) {
             const auto shadowed = run_under(fmt::format("mmu=shadow {}", GetParam()), workload, mode);
@@ -95,7 +96,8 @@ TEST(Shadow, TheGuestsMemoryIsTheSameAsUnderEptAndAlone) {
     const std::string timed = "workload=churn iters=10";
     const auto clocks = differing(memory_after("mmu=ept ept=4k", timed), memory_after("mmu=ept ept=2m vpid=off", timed));
     EXPECT_EQ(clocks.size(), 1U);
-    for (const std::string workload : {"workload=churn iters=10", "workload=switch spaces=3 touch=5 iters=100", "workload=selftest apic=0", "workload=random mb=4 count=20000 pages=4k"}) {
+    for (const std::string workload : {"workload=churn iters=10", "workload=switch spaces=3 touch=5 iters=100", "workload=selftest apic=0", "workload=random mb=4 count=20000 pages=4k",
+                                       "workload=fork set=40 children=3 dirty=10", "workload=build jobs=2 heap=20 files=3"}) {
         const auto ept = memory_after("mmu=ept ept=4k", workload);
         for (const std::string options : {"mmu=shadow", "mmu=shadow unsync=off filter=off large=off roots=1 prefetch=1 vpid=off", ""})
             EXPECT_THAT(differing(ept, memory_after(options, workload)), testing::IsSubsetOf(clocks)) << workload << ", " << options;
