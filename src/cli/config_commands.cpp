@@ -37,7 +37,7 @@ int presets(const Arguments& arguments) {
     const auto names = preset_names();
     print("features", names.features);
     print("timing  ", names.timing);
-    std::puts("Use as --preset NAME (both halves) or --preset FEATURES:TIMING.");
+    std::puts("Use as --preset NAME (both halves) or --preset FEATURES:TIMING; `vtsim config --list --preset NAME` shows what one says.");
     return 0;
 }
 

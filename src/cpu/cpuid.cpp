@@ -56,7 +56,8 @@ CpuidResult version(const Context& c) {
     return {c.features.signature, clflush_units << 8 | (1U << package_shift(c)) << 16 | c.state.apic_id << 24, features_ecx(c), features_edx(c)};
 }
 
-// Leaf 2 names geometries by number; those that no descriptor names are left out. SDM vol. 2, table "Encoding of CPUID Leaf 2 Descriptors".
+// Leaf 2 names geometries by number; those that no descriptor names are left out. SDM vol. 2, table "Encoding of CPUID Leaf 2 Descriptors". Two numbers also stand for
+// what the processors that report them were measured to have: B5H for 128 entries in 8 ways (Haswell to Skylake), C3H for 12 ways (Skylake).
 struct TlbDescriptor {
     u8 number;
     bool (*matches)(const mmu::MmuParams&);
@@ -69,9 +70,9 @@ constexpr TlbDescriptor tlb_descriptors[] = {
     {0x03, [](const mmu::MmuParams& m) { return is(m.dtlb.pages_4k, 64, 4); }},
     {0x76, [](const mmu::MmuParams& m) { return is(m.itlb.pages_2m, 8, 8); }},
     {0xb0, [](const mmu::MmuParams& m) { return is(m.itlb.pages_4k, 128, 4); }},
-    {0xb5, [](const mmu::MmuParams& m) { return is(m.itlb.pages_4k, 64, 8); }},
+    {0xb5, [](const mmu::MmuParams& m) { return is(m.itlb.pages_4k, 64, 8) || is(m.itlb.pages_4k, 128, 8); }},
     {0xc1, [](const mmu::MmuParams& m) { return m.stlb.shared_2m && is(m.stlb.pages_4k, 1024, 8); }},
-    {0xc3, [](const mmu::MmuParams& m) { return m.stlb.shared_2m && is(m.stlb.pages_4k, 1536, 6) && is(m.stlb.pages_1g, 16, 4); }},
+    {0xc3, [](const mmu::MmuParams& m) { return m.stlb.shared_2m && (is(m.stlb.pages_4k, 1536, 6) || is(m.stlb.pages_4k, 1536, 12)) && is(m.stlb.pages_1g, 16, 4); }},
 };
 
 CpuidResult descriptors(const Context& c) {
@@ -139,8 +140,8 @@ CpuidResult processor_frequency(const Context& c) {
 
 CpuidResult extended_features(const Context& c) {
     const auto& f = c.features;
-    constexpr u32 lahf_in_64_bit_mode = 1U << 0, prefetchw = 1U << 8, syscall = 1U << 11, long_mode = 1U << 29;
-    return {0, 0, lahf_in_64_bit_mode | flag(5, f.lzcnt) | prefetchw,
+    constexpr u32 lahf_in_64_bit_mode = 1U << 0, syscall = 1U << 11, long_mode = 1U << 29;
+    return {0, 0, lahf_in_64_bit_mode | flag(5, f.lzcnt) | flag(8, f.prefetchw),
             syscall | flag(20, f.nx) | flag(26, f.pages_1g && c.params.mmu.pages_1g) | flag(27, f.rdtscp) | long_mode};
 }
 

@@ -42,6 +42,7 @@ struct FeatureParams {
     bool la57 = false;
     bool monitor = true;
     bool rdpid = false;
+    bool prefetchw = true;
     bool clflushopt = false;
     bool spec_ctrl = false;
     bool mmx = false;
@@ -91,6 +92,7 @@ inline constexpr auto schema<cpu::FeatureParams> = std::tuple{
     Param{"la57", &cpu::FeatureParams::la57, "5-level paging and 57-bit linear addresses"},
     Param{"monitor", &cpu::FeatureParams::monitor, "MONITOR and MWAIT"},
     Param{"rdpid", &cpu::FeatureParams::rdpid, "RDPID"},
+    Param{"prefetchw", &cpu::FeatureParams::prefetchw, "CPUID reports PREFETCHW (which never faults, reported or not)"},
     Param{"clflushopt", &cpu::FeatureParams::clflushopt, "CLFLUSHOPT"},
     Param{"spec_ctrl", &cpu::FeatureParams::spec_ctrl, "IA32_SPEC_CTRL and IA32_PRED_CMD"},
     Param{"mmx", &cpu::FeatureParams::mmx, "CPUID reports MMX"},

@@ -15,7 +15,7 @@ std::uint64_t GuestResult::printed(const std::string& key) const {
 }
 
 GuestResult run_guest(const GuestRun& run, const std::function<void(const Machine&)>& at_end, const std::vector<std::string>& others) {
-    auto config = Config::preset("broadwell");
+    auto config = Config::preset(run.preset);
     config.set("machine.mode", run.mode == Mode::functional ? "functional" : run.mode == Mode::warm ? "warm" : "timing");
     for (const auto& [key, value] : run.settings) config.set(key, value);
     Machine machine{config};

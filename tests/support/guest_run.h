@@ -17,6 +17,7 @@ struct GuestRun {
     std::vector<std::pair<std::string, std::string>> settings;       // of the machine, on top of the preset
     Mode mode = Mode::functional;
     bool elf32 = false;                                              // the ELF32 containers of both images
+    std::string preset = "broadwell";
 };
 
 struct GuestResult {

@@ -243,7 +243,7 @@ TEST_F(Commands, ShowTheConfiguration) {
 }
 
 TEST_F(Commands, ListPresetsAndHelp) {
-    EXPECT_THAT(run("presets").out, AllOf(HasSubstr("broadwell"), HasSubstr("ideal")));
+    EXPECT_THAT(run("presets").out, AllOf(HasSubstr("features: broadwell haswell skylake-sp\n"), HasSubstr("timing  : broadwell haswell ideal skylake-sp\n")));
     EXPECT_THAT(run("help").out, HasSubstr("run an image"));
     EXPECT_THAT(run("run --help").out, AllOf(HasSubstr("--max-instructions"), HasSubstr("Status:")));
     EXPECT_THAT(run("version").out, StartsWith("vtsim "));

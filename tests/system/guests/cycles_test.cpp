@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cycles that a guest measures by itself are the preset's.
+// Cycles that a guest measures by itself are the preset's, whichever it is.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <vtsim/config.h>
@@ -11,33 +11,45 @@
 namespace vtsim::test {
 namespace {
 
-double preset(const std::string& key) { return Config::preset("broadwell").get(key).to_number<double>(); }
+// Every timing preset that is a processor's, by its name.
+class EachPreset : public testing::TestWithParam<const char*> {
+protected:
+    static double preset(const std::string& key) { return Config::preset(GetParam()).get(key).to_number<double>(); }
 
-double cycles_per_load(const std::string& chase, std::vector<std::pair<std::string, std::string>> settings = {}) {
-    const auto result = run_guest({.workload = "workload=chase " + chase, .vmm = std::nullopt, .settings = std::move(settings), .mode = Mode::timing, .elf32 = false});
-    EXPECT_TRUE(result.succeeded()) << result.serial;
-    return static_cast<double>(result.printed("cycles: total")) / static_cast<double>(result.printed("loads"));
-}
+    static double cycles_per_load(const std::string& chase, std::vector<std::pair<std::string, std::string>> settings = {}) {
+        const auto result = run_guest({.workload = "workload=chase " + chase, .vmm = std::nullopt, .settings = std::move(settings), .mode = Mode::timing, .elf32 = false, .preset = GetParam()});
+        EXPECT_TRUE(result.succeeded()) << result.serial;
+        return static_cast<double>(result.printed("cycles: total")) / static_cast<double>(result.printed("loads"));
+    }
+};
+
+using PointerChase = EachPreset;
+using Vmcall = EachPreset;
+
+INSTANTIATE_TEST_SUITE_P(Timing, PointerChase, testing::Values("haswell", "broadwell", "skylake-sp"));
+INSTANTIATE_TEST_SUITE_P(Timing, Vmcall, testing::Values("haswell", "broadwell", "skylake-sp"));
 
 // Large pages: the TLB never misses, and one level of the caches holds the cycle but the one above does not.
-TEST(PointerChase, ShowsTheLatencyOfEachLevelOfTheCaches) {
+TEST_P(PointerChase, ShowsTheLatencyOfEachLevelOfTheCaches) {
+    const auto l2 = static_cast<unsigned long>(preset("cache.l2.size"));
     EXPECT_NEAR(cycles_per_load("bytes=16k stride=64 count=50000"), preset("cache.l1d.latency"), 1);
-    EXPECT_NEAR(cycles_per_load("bytes=128k stride=64 count=50000"), preset("cache.l2.latency"), 1);
-    EXPECT_NEAR(cycles_per_load("bytes=1m stride=64 count=200000"), preset("cache.l3.latency"), 1);
+    EXPECT_NEAR(cycles_per_load(fmt::format("bytes={} stride=64 count=50000", l2 / 2)), preset("cache.l2.latency"), 1);
+    EXPECT_NEAR(cycles_per_load(fmt::format("bytes={} stride=64 count=200000", 4 * l2)), preset("cache.l3.latency"), 1);
 }
 
-TEST(PointerChase, ShowsTheLatencyOfMemory) {
-    // A cycle of 4 MiB is longer than this last level of 1.5 MiB, which keeps its preset's latency.
-    EXPECT_NEAR(cycles_per_load("bytes=4m stride=64 count=100000", {{"cache.l3.size", "1572864"}}), preset("dram.latency"), 1);
+// A last level of 2048 sets, 2 MiB at most, which keeps its preset's ways and latency: a cycle of 4 MiB is longer.
+TEST_P(PointerChase, ShowsTheLatencyOfMemory) {
+    const auto size = static_cast<unsigned long>(preset("cache.l3.ways")) * 2048 * 64;
+    EXPECT_NEAR(cycles_per_load("bytes=4m stride=64 count=100000", {{"cache.l3.size", std::to_string(size)}}), preset("dram.latency"), 1);
 }
 
 // 256 pages of 4 KiB, one line each at different places of their pages: too many for the first-level TLB, few for the second; the lines fit the first-level cache.
-TEST(PointerChase, ShowsTheCostOfAHitInTheSecondLevelTlb) {
+TEST_P(PointerChase, ShowsTheCostOfAHitInTheSecondLevelTlb) {
     EXPECT_NEAR(cycles_per_load("bytes=1040k stride=4160 count=100000 pages=4k"), preset("cache.l1d.latency") + preset("mmu.stlb.latency"), 1);
 }
 
-TEST(Vmcall, TakesExitAndHandlerAndEntryByTheGuestsOwnClock) {
-    const auto result = run_guest({.workload = "workload=vmcall count=1000", .vmm = "ept=2m", .settings = {}, .mode = Mode::timing, .elf32 = false});
+TEST_P(Vmcall, TakesExitAndHandlerAndEntryByTheGuestsOwnClock) {
+    const auto result = run_guest({.workload = "workload=vmcall count=1000", .vmm = "ept=2m", .settings = {}, .mode = Mode::timing, .elf32 = false, .preset = GetParam()});
     ASSERT_TRUE(result.succeeded()) << result.serial;
     const auto mean = [&](const std::string& what) {
         return static_cast<double>(result.region.count("cpu0.vmx." + what + ".vmcall")) / static_cast<double>(result.region.count("cpu0.vmx.exits.vmcall"));
@@ -48,6 +60,25 @@ TEST(Vmcall, TakesExitAndHandlerAndEntryByTheGuestsOwnClock) {
     const double frame = static_cast<double>(result.printed("empty"));
     EXPECT_GT(frame, 0);
     EXPECT_NEAR(measured, transition + frame, 5) << mean("exit_cycles") << " + " << mean("handler_cycles") << " + " << mean("entry_cycles");
+}
+
+// All penalties are gone, whichever processor CPUID names: a dependent load takes the cycle of the instruction and one of the memory, wherever the line is.
+TEST(Ideal, CostsNothingButInstructions) {
+    for (const char* preset : {"haswell:ideal", "broadwell:ideal", "skylake-sp:ideal"}) {
+        const auto run = [&](const std::string& workload, std::optional<std::string> vmm) {
+            auto result = run_guest({.workload = workload, .vmm = std::move(vmm), .settings = {}, .mode = Mode::timing, .elf32 = false, .preset = preset});
+            EXPECT_TRUE(result.succeeded()) << preset << result.serial;
+            return result;
+        };
+        for (const char* bytes : {"16k", "8m"}) {
+            const auto chase = run(std::string("workload=chase stride=64 count=100000 bytes=") + bytes, std::nullopt);
+            EXPECT_NEAR(static_cast<double>(chase.printed("cycles: total")), 2.0 * static_cast<double>(chase.printed("loads")), 100) << preset << ' ' << bytes;
+            EXPECT_EQ(chase.region.count("memory.dram.reads") > 50'000, bytes == std::string("8m")) << "misses are counted";
+        }
+        const auto calls = run("workload=vmcall count=100", "ept=2m");
+        EXPECT_GE(calls.region.count("cpu0.vmx.exits.vmcall"), 100U);
+        for (const char* bucket : {"vm_exit", "vm_entry"}) EXPECT_EQ(calls.figures.count(std::string("cpu0.cycle_stack.") + bucket), 0U) << preset;
+    }
 }
 
 TEST(ColdWalk, TakesTheSumOfItsReferences) {

@@ -41,7 +41,7 @@ constexpr Switch switches[] = {
     {&cpu::FeatureParams::la57, 7, &CpuidResult::ecx, 16},         {&cpu::FeatureParams::rdpid, 7, &CpuidResult::ecx, 22},
     {&cpu::FeatureParams::spec_ctrl, 7, &CpuidResult::edx, 26},    {&cpu::FeatureParams::lzcnt, 0x8000'0001, &CpuidResult::ecx, 5},
     {&cpu::FeatureParams::nx, 0x8000'0001, &CpuidResult::edx, 20}, {&cpu::FeatureParams::pages_1g, 0x8000'0001, &CpuidResult::edx, 26},
-    {&cpu::FeatureParams::rdtscp, 0x8000'0001, &CpuidResult::edx, 27},
+    {&cpu::FeatureParams::rdtscp, 0x8000'0001, &CpuidResult::edx, 27},  {&cpu::FeatureParams::prefetchw, 0x8000'0001, &CpuidResult::ecx, 8},
 };
 
 TEST(Cpuid, EachFeatureIsOneBit) {

@@ -42,6 +42,33 @@ TEST(BroadwellPreset, SaysWhatTheDefaultsSay) {
     CacheParams{}.validate();
 }
 
+template <class Params>
+void expect_all_stated(const toml::table& table, const std::string& where) {
+    std::apply(
+        [&](const auto&... row) {
+            const auto check = [&](const auto& one) {
+                using Value = std::remove_cvref_t<decltype(std::declval<Params>().*one.member)>;
+                ASSERT_TRUE(table.contains(one.name)) << where << '.' << one.name;
+                if constexpr (config::HasSchema<Value>) expect_all_stated<Value>(*table[one.name].as_table(), where + '.' + std::string(one.name));
+            };
+            (check(row), ...);
+        },
+        config::schema<Params>);
+}
+
+// A preset of a processor inherits nothing from the defaults, which are another processor's.
+TEST(TimingPresets, OfProcessorsStateEveryParameter) {
+    for (const std::string name : {"haswell", "broadwell", "skylake-sp"}) {
+        const auto file = toml::parse_file(VTSIM_PRESET_DIR "/timing/" + name + ".toml");
+        expect_all_stated<CacheParams>(*file["cache"].as_table(), name + " cache");
+        expect_all_stated<DramParams>(*file["dram"].as_table(), name + " dram");
+        expect_all_stated<CoreModelParams>(*file["core"].as_table(), name + " core");
+        expect_all_stated<VmxCostParams>(*file["vmx_cost"].as_table(), name + " vmx_cost");
+        const auto costs = InstructionCosts::load(VTSIM_PRESET_DIR "/timing/" + name + ".toml");
+        for (u16 mnemonic = 1; mnemonic <= ZYDIS_MNEMONIC_MAX_VALUE; ++mnemonic) EXPECT_FALSE(costs[costs.class_of(mnemonic, false, 64)].name.empty()) << name << ' ' << mnemonic;
+    }
+}
+
 const InstructionCost& cost(const InstructionCosts& costs, ZydisMnemonic mnemonic, bool memory, unsigned width) {
     return costs[costs.class_of(static_cast<u16>(mnemonic), memory, width)];
 }
@@ -64,6 +91,22 @@ TEST(BroadwellPreset, GivesVexFormsTheCostOfTheLegacyForms) {
     EXPECT_EQ(cost(costs, ZYDIS_MNEMONIC_VFMADD213PS, false, 256).latency, 5U) << "longest prefix";
     EXPECT_EQ(cost(costs, ZYDIS_MNEMONIC_PADDD, false, 128).name, "p*");
     EXPECT_EQ(cost(costs, ZYDIS_MNEMONIC_TLBSYNC, false, 64).name, "*");
+}
+
+// Where the cores differ, by LLVM's machine models: HWWriteResPair and SKXWriteResPair of WriteADC, WriteFMul, WriteFAdd, WriteAESDecEnc.
+TEST(TimingPresets, TellTheCoresApart) {
+    const auto of = [](const char* name, ZydisMnemonic mnemonic) {
+        const auto costs = InstructionCosts::load(std::string(VTSIM_PRESET_DIR "/timing/") + name + ".toml");
+        return cost(costs, mnemonic, false, 128);
+    };
+    EXPECT_EQ(of("haswell", ZYDIS_MNEMONIC_ADC).uops, 2U);
+    EXPECT_EQ(of("broadwell", ZYDIS_MNEMONIC_ADC).uops, 1U);
+    EXPECT_EQ(of("haswell", ZYDIS_MNEMONIC_MULPD).latency, 5U);
+    EXPECT_EQ(of("broadwell", ZYDIS_MNEMONIC_MULPD).latency, 3U);
+    EXPECT_EQ(of("skylake-sp", ZYDIS_MNEMONIC_MULPD).latency, 4U);
+    EXPECT_EQ(of("skylake-sp", ZYDIS_MNEMONIC_ADDPD).ports[0].mask, 0b11);
+    EXPECT_EQ(of("skylake-sp", ZYDIS_MNEMONIC_AESENC).latency, 4U);
+    EXPECT_EQ(of("skylake-sp", ZYDIS_MNEMONIC_PAUSE).latency, 140U);
 }
 
 TEST(InstructionCosts, ReadsPorts) {
