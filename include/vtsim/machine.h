@@ -62,7 +62,8 @@ struct Progress {
     std::uint64_t instructions = 0;
 };
 
-// What a guest may ask of the simulator by magic instructions (vtsim/guest/magic.h) beside exits, mode switches and resets, which happen by themselves.
+// What a guest may ask of the simulator by magic instructions (vtsim/guest/magic.h) beside exits, mode switches and resets, which happen by themselves. What machine.roi_mode and
+// machine.roi_stats ask for at region_begin and region_end is done before a listener is called.
 enum class GuestRequest { region_begin, region_end, dump_statistics, mark };
 
 // A simulated PC. Many can exist in one process and be run in turns, from one host thread at a time and not from each other's callbacks.
@@ -92,8 +93,11 @@ public:
     void set_mode(Mode mode);                   // from the next instruction on; also the guest switches
     [[nodiscard]] Mode mode() const;
 
+    // Since the start, reset_statistics() or the guest's request for a reset. With machine.roi_stats, of the guest's latest region of interest: up to now while it is
+    // in the region, then up to its end (a listener of region_end is called when that is done).
     [[nodiscard]] Statistics statistics() const;
     void reset_statistics();
+    [[nodiscard]] bool region_seen() const;     // whether the guest has begun a region of interest
 
     // Physical memory; what is not RAM reads as all ones.
     [[nodiscard]] std::string read_memory(std::uint64_t address, std::uint64_t bytes) const;

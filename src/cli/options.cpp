@@ -11,7 +11,7 @@ namespace po = boost::program_options;
 using Words = std::vector<std::string>;
 
 // Options that stand for a parameter.
-constexpr std::pair<const char*, const char*> shorthands[] = {{"memory", "memory.size"}, {"cpus", "machine.cpus"}, {"mode", "machine.mode"}};
+constexpr std::pair<const char*, const char*> shorthands[] = {{"memory", "memory.size"}, {"cpus", "machine.cpus"}, {"mode", "machine.mode"}, {"roi-mode", "machine.roi_mode"}};
 
 Words names_of(const po::options_description& options) {
     Words names;
@@ -30,7 +30,9 @@ po::options_description machine_options() {
         ("set,s", po::value<Words>()->value_name("KEY=VALUE"), "one parameter (see `vtsim config --list`); may be repeated")
         ("memory,m", po::value<std::string>()->value_name("SIZE"), "RAM: 256M, 1G (memory.size)")
         ("cpus", po::value<std::string>()->value_name("N"), "logical processors (machine.cpus)")
-        ("mode", po::value<std::string>()->value_name("MODE"), "functional, warm or timing (machine.mode)");
+        ("mode", po::value<std::string>()->value_name("MODE"), "functional, warm or timing (machine.mode)")
+        ("roi-mode", po::value<std::string>()->value_name("MODE"), "mode while the guest is in its region of interest (machine.roi_mode)")
+        ("stats-roi", "statistics of the guest's region of interest only (machine.roi_stats)");
     return options;
 }
 
@@ -42,6 +44,7 @@ Config config_of(const po::variables_map& values) {
         for (const auto& setting : values["set"].as<Words>()) config.set(setting);
     for (const auto& [option, key] : shorthands)
         if (values.count(option) != 0) config.set(key, values[option].as<std::string>());
+    if (values.count("stats-roi") != 0) config.set("machine.roi_stats", "on");
     config.validate();
     return config;
 }

@@ -115,6 +115,8 @@ public:
             result = {StopReason::limit, interrupted_status, "interrupted", {}};
         }
         clear_progress();
+        if (!quiet_ && config_.get("machine.roi_stats").as_bool() && !machine_->region_seen())
+            std::fputs("vtsim: --stats-roi: the guest has marked no region of interest; the statistics are those of the whole run\n", stderr);
         write_statistics();
         if (!result.dump.empty()) std::fprintf(stderr, "%s\n", result.dump.c_str());
         if (show_summary_) std::fputs(summary(result, machine_->statistics()).c_str(), stderr);

@@ -172,17 +172,11 @@ void Machine::on_guest_request(std::function<void(GuestRequest, std::uint64_t)> 
     };
 }
 
+bool Machine::region_seen() const { return implementation_->system->region_seen(); }
+
 Mode Machine::mode() const { return static_cast<Mode>(implementation_->system->cores().front()->processor().mode()); }
 
-Statistics Machine::statistics() const {
-    std::vector<Statistic> figures;
-    implementation_->system->settle_statistics();
-    implementation_->system->statistics().visit([&](const std::string& name, const stats::Stat& figure) {
-        figures.push_back({name, {}, std::string(stats::name_of(figure.unit())), figure.description()});
-        std::visit([&](auto&& value) { figures.back().value = std::forward<decltype(value)>(value); }, figure.value());
-    });
-    return Statistics(std::move(figures));
-}
+Statistics Machine::statistics() const { return implementation_->system->figures(); }
 
 void Machine::reset_statistics() { implementation_->system->reset_statistics(); }
 

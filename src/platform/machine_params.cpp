@@ -14,8 +14,9 @@ void MachineParams::validate() const {
     expect(machine.cpus >= 1 && machine.cpus <= 64, "machine.cpus", machine.cpus, "1 to 64");
     expect(core.frequency_hz >= 1'000'000 && core.frequency_hz <= 100'000'000'000, "core.frequency_hz", core.frequency_hz, "1000000 to 100000000000 Hz");
     expect(machine.quantum >= 1 && machine.quantum <= 1'000'000'000, "machine.quantum", machine.quantum, "1 to 1000000000 cycles");
-    if (machine.mode != "functional" && machine.mode != "warm" && machine.mode != "timing")
-        throw ConfigError("machine.mode", "\"" + machine.mode + "\"", "functional, warm or timing");
+    const auto is_mode = [](const std::string& name) { return name == "functional" || name == "warm" || name == "timing"; };
+    if (!is_mode(machine.mode)) throw ConfigError("machine.mode", "\"" + machine.mode + "\"", "functional, warm or timing");
+    if (!machine.roi_mode.empty() && !is_mode(machine.roi_mode)) throw ConfigError("machine.roi_mode", "\"" + machine.roi_mode + "\"", "functional, warm, timing, or nothing for no change");
     expect(memory.size >= MiB && memory.size % page_size == 0, "memory.size", memory.size, "a multiple of 4096, at least 1048576");
     mmu.validate();
     const u64 above_hole = low_bits(mmu.physical_address_bits) - (PhysicalMemory::hole_end - 1);        // RAM that finds room there

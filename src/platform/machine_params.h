@@ -17,6 +17,8 @@ struct KernelParams {
     unsigned cpus = 1;
     u64 quantum = 10'000;
     std::string mode = "functional";
+    std::string roi_mode;
+    bool roi_stats = false;
     std::string instruction_costs = "broadwell";
 };
 
@@ -58,6 +60,8 @@ inline constexpr auto schema<platform::KernelParams> = std::tuple{
     Param{"cpus", &platform::KernelParams::cpus, "number of logical processors, 1 to 64"},
     Param{"quantum", &platform::KernelParams::quantum, "cycles that a core may run ahead of the others and of devices"},
     Param{"mode", &platform::KernelParams::mode, "execution mode at start: functional, warm or timing"},
+    Param{"roi_mode", &platform::KernelParams::roi_mode, "execution mode while the guest is in its region of interest: functional, warm or timing; empty: no change"},
+    Param{"roi_stats", &platform::KernelParams::roi_stats, "statistics cover the guest's latest region of interest only; without one, the whole run"},
     Param{"instruction_costs", &platform::KernelParams::instruction_costs, "timing preset with the table of instruction costs: a name, a path (with a slash), or none"},
 };
 template <>

@@ -18,6 +18,10 @@ constexpr u32 dma_initiator = 66;
 constexpr u64 remapping_unit_address = 0xfed90000;
 constexpr std::chrono::milliseconds slice{40};           // of host time
 
+ExecutionMode mode_of(const std::string& name) {
+    return name == "timing" ? ExecutionMode::timing : name == "warm" ? ExecutionMode::warm : ExecutionMode::functional;
+}
+
 timing::InstructionCosts load_costs(const std::string& preset) {
     if (preset == "none") return {};
     return timing::InstructionCosts::load(preset.find('/') != std::string::npos ? std::filesystem::path(preset) : find_preset("timing", preset));
@@ -38,7 +42,8 @@ System::System(const MachineParams& params, const ProcessorFactory& make_process
       devices_{interrupts_, params.memory.size, params.machine.cpus, dma_initiator, [this](int status) {
                    control_.end({Ending::Cause::guest_exit, status, 0, {}});
                    if (control_.running != nullptr) control_.running->end(EndCause::magic_exit, status);
-               }} {
+               }},
+      statistics_of_region_{params.machine.roi_stats} {
     bus_.on_unassigned([this](const std::string& line) { log(line); });
     map_devices();
     memory_.attach(&memory_port_);
@@ -52,7 +57,8 @@ System::System(const MachineParams& params, const ProcessorFactory& make_process
         if (auto* const apic = core.processor().local_apic()) interrupts_.add(*apic);
     }
     register_statistics();
-    set_mode(params.machine.mode == "timing" ? ExecutionMode::timing : params.machine.mode == "warm" ? ExecutionMode::warm : ExecutionMode::functional);
+    set_mode(mode_of(params.machine.mode));
+    if (!params.machine.roi_mode.empty()) mode_in_region_ = mode_of(params.machine.roi_mode);
 }
 
 ProcessorPorts System::ports_of(CoreModule& core, unsigned index) {
@@ -78,8 +84,25 @@ void System::take_magic(CoreModule& core, unsigned function, u64 argument) {
         case VTSIM_MAGIC_MODE_FUNCTIONAL: return set_mode(ExecutionMode::functional);
         case VTSIM_MAGIC_MODE_WARM: return set_mode(ExecutionMode::warm);
         case VTSIM_MAGIC_MODE_TIMING: return set_mode(ExecutionMode::timing);
-        default: if (on_magic) on_magic(function, argument);
+        case VTSIM_MAGIC_ROI_BEGIN: begin_region(); break;
+        case VTSIM_MAGIC_ROI_END: end_region(); break;
+        default: break;
     }
+    if (on_magic) on_magic(function, argument);
+}
+
+void System::begin_region() {
+    if (!region_.begin()) return;
+    region_seen_ = true;
+    mode_around_region_ = cores_.front()->processor().mode();
+    if (mode_in_region_) set_mode(*mode_in_region_);
+    if (statistics_of_region_) reset_statistics();
+}
+
+void System::end_region() {
+    if (!region_.end()) return;
+    if (statistics_of_region_) region_figures_ = collect_figures();
+    if (mode_in_region_) set_mode(mode_around_region_);
 }
 
 void System::set_mode(ExecutionMode mode) {
@@ -88,6 +111,18 @@ void System::set_mode(ExecutionMode mode) {
 
 void System::settle_statistics() {
     for (auto& core : cores_) core->processor().settle_statistics();
+}
+
+Statistics System::figures() { return region_figures_ ? *region_figures_ : collect_figures(); }
+
+Statistics System::collect_figures() {
+    std::vector<Statistic> figures;
+    settle_statistics();
+    statistics_.visit([&](const std::string& name, const stats::Stat& figure) {
+        figures.push_back({name, {}, std::string(stats::name_of(figure.unit())), figure.description()});
+        std::visit([&](auto&& value) { figures.back().value = std::forward<decltype(value)>(value); }, figure.value());
+    });
+    return Statistics(std::move(figures));
 }
 
 void System::map_devices() {
@@ -124,6 +159,7 @@ void System::register_statistics() {
 void System::reset_statistics() {
     settle_statistics();
     statistics_.reset();
+    region_figures_.reset();
     instructions_at_reset_ = instructions();
     cycles_at_reset_ = cycles();
     control_.largest_skew = 0;

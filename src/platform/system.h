@@ -4,9 +4,11 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <systemc>
 #include <vector>
+#include <vtsim/stats.h>
 
 #include "base/physical_memory.h"
 #include "base/stats/stats.h"
@@ -16,6 +18,7 @@
 #include "platform/interrupt_fabric.h"
 #include "platform/machine_params.h"
 #include "platform/memory/memory_module.h"
+#include "platform/region_of_interest.h"
 #include "platform/remapping_unit_module.h"
 #include "platform/run_control.h"
 #include "timing/cache/memory_hierarchy.h"
@@ -55,13 +58,19 @@ public:
     [[nodiscard]] stats::Group& statistics() { return statistics_; }
     [[nodiscard]] std::vector<std::unique_ptr<CoreModule>>& cores() { return cores_; }
     void reset_statistics();
-    void settle_statistics();
+    // With machine.roi_stats, those of the latest region of interest: frozen at its end, until the next one begins.
+    [[nodiscard]] Statistics figures();
+    [[nodiscard]] bool region_seen() const { return region_seen_; }
     void set_mode(ExecutionMode mode);              // of all cores
 
 private:
     [[nodiscard]] ProcessorPorts ports_of(CoreModule& core, unsigned index);
     void log(const std::string& line) const;
     void take_magic(CoreModule& core, unsigned function, u64 argument);
+    void begin_region();
+    void end_region();
+    void settle_statistics();
+    [[nodiscard]] Statistics collect_figures();
     void map_devices();
     void register_statistics();
     [[nodiscard]] bool limit_reached() const;
@@ -84,6 +93,12 @@ private:
     PcDevices devices_;
     std::vector<std::unique_ptr<CoreModule>> cores_;
     std::chrono::nanoseconds host_time_{0};
+    RegionOfInterest region_;
+    std::optional<ExecutionMode> mode_in_region_;
+    bool statistics_of_region_;
+    bool region_seen_ = false;
+    ExecutionMode mode_around_region_ = ExecutionMode::functional;
+    std::optional<Statistics> region_figures_;
     u64 instructions_at_reset_ = 0;
     u64 cycles_at_reset_ = 0;
 };

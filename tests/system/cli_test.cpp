@@ -51,6 +51,13 @@ const Code halt{0xfa, 0xf4};                                                    
 const Code triple_fault{0x0f, 0x0b};                                                             // ud2, without an IDT
 const Code magic_exit{0x31, 0xff, 0x0f, 0x1f, 0x80, 0x05, 0x00, 0x54, 0x56};                     // xor edi, edi; VTSIM_MAGIC_EXIT
 
+Code roi(const Code& inside) {                                                                   // VTSIM_MAGIC_ROI_BEGIN, inside, VTSIM_MAGIC_ROI_END
+    Code code{0x0f, 0x1f, 0x80, 0x01, 0x00, 0x54, 0x56};
+    code.insert(code.end(), inside.begin(), inside.end());
+    code.insert(code.end(), {0x0f, 0x1f, 0x80, 0x02, 0x00, 0x54, 0x56});
+    return code;
+}
+
 // Paging with one 4-MByte page at 0: a walk reads one entry.
 const Code paging{
     0xc7, 0x05, 0x00, 0x20, 0x10, 0x00, 0x83, 0x00, 0x00, 0x00,     // mov dword [0x102000], present, writable, 4 MBytes
@@ -155,7 +162,20 @@ TEST_F(Running, TakesSettingsFilesAndPresets) {
     EXPECT_EQ(config.at("machine").at("cpus").as_int64(), 2);
 }
 
+TEST_F(Running, TimesAndReportsTheRegionOfInterestAlone) {
+    const auto stats = (directory / "stats.json").string();
+    const std::string options = "--roi-mode timing --stats-roi --stats " + stats;
+    const Code two_nops{0x90, 0x90};
+    EXPECT_EQ(run_guest(say("x") + roi(two_nops) + say("y") + leave(0), options).err, "");
+    const auto figures = boost::json::parse(contents_of(stats)).at("stats");
+    EXPECT_EQ(figures.at("cpu0.instructions").as_int64(), 3) << "the marks are one instruction together";
+    EXPECT_EQ(figures.at("cpu0.instructions_by_mode.timing").as_int64(), 3);
+    EXPECT_THAT(run_guest(say("x") + leave(0), options).err, HasSubstr("marked no region of interest"));
+    EXPECT_GT(boost::json::parse(contents_of(stats)).at("stats").at("cpu0.instructions").as_int64(), 3);
+}
+
 TEST_F(BadInput, IsOneClearLineAndStatusTwo) {
+    expect_bad_input(run_guest(halt, "--roi-mode fast"), "machine.roi_mode");
     expect_bad_input(run(""), "expected a command");
     expect_bad_input(run("rum x"), "did you mean 'run'?");
     expect_bad_input(run("run"), "expected an image");

@@ -11,8 +11,8 @@
 
 #define VTSIM_MAGIC_DISPLACEMENT 0x56540000 /* bits 31:16; the function is in bits 15:0 */
 
-#define VTSIM_MAGIC_ROI_BEGIN 1       /* the region of interest begins */
-#define VTSIM_MAGIC_ROI_END 2         /* the region of interest ends */
+#define VTSIM_MAGIC_ROI_BEGIN 1       /* the region of interest begins; it is the whole machine's and lasts until there were as many ends */
+#define VTSIM_MAGIC_ROI_END 2         /* the region of interest ends; nothing outside a region */
 #define VTSIM_MAGIC_STATS_RESET 3     /* every statistic starts again from zero */
 #define VTSIM_MAGIC_STATS_DUMP 4      /* write a report of the statistics so far */
 #define VTSIM_MAGIC_EXIT 5            /* end the simulation; EDI: status */

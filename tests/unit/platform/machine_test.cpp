@@ -33,12 +33,14 @@ MachineParams params_for(std::size_t cpus = 1, u64 quantum = 1000) {
     return params;
 }
 
-Machine machine_with(std::vector<Program> programs, u64 quantum = 1000) {
-    auto machine = MachineAccess::make(params_for(programs.size(), quantum), running(programs));
+Machine loaded(const MachineParams& params, const std::vector<Program>& programs) {
+    auto machine = MachineAccess::make(params, running(programs));
     const TemporaryFile image(elf32());
     machine.load({.path = image.path(), .command_line = "", .initrd = "", .modules = {}});
     return machine;
 }
+
+Machine machine_with(const std::vector<Program>& programs, u64 quantum = 1000) { return loaded(params_for(programs.size(), quantum), programs); }
 
 TEST(Machine, EndsWithTheStatusThatTheGuestWroteToTheExitDevice) {
     auto machine = machine_with({{work(12345), out(0xf4, 1, 0x10), work(1'000'000)}});
@@ -288,7 +290,7 @@ TEST(Machine, RefusesWhatMakesNoSense) {
     auto empty = MachineAccess::make(params_for(), running({{}}));
     EXPECT_THROW(empty.run(), InputError);
     for (const auto& change : std::vector<void (*)(MachineParams&)>{[](auto& p) { p.machine.cpus = 0; }, [](auto& p) { p.machine.quantum = 0; },
-                                                                     [](auto& p) { p.memory.size = 12345678; }, [](auto& p) { p.machine.mode = "fast"; },
+                                                                     [](auto& p) { p.memory.size = 12345678; }, [](auto& p) { p.machine.mode = "fast"; }, [](auto& p) { p.machine.roi_mode = "fast"; },
                                                                      [](auto& p) { p.loader.format = "pe"; }, [](auto& p) { p.core.frequency_hz = 3; }}) {
         auto params = params_for();
         change(params);
@@ -323,6 +325,47 @@ TEST(Machine, ActsOnMagicInstructions) {
     EXPECT_EQ(fake(machine, 1).mode(), ExecutionMode::timing);
     EXPECT_EQ(machine.statistics().count("bus.writes"), 0U);
     EXPECT_EQ(machine_with({{magic(VTSIM_MAGIC_EXIT, 0)}}).run().reason, StopReason::clean_end);
+}
+
+// The region is the machine's: from the first begin, by whichever processor, until as many ends.
+TEST(Machine, ChangesModeInTheRegionOfInterest) {
+    std::vector<std::string> seen;
+    const auto mark = [&seen](unsigned function) {
+        return FakeProcessor::device([function, &seen](FakeProcessor& self) {
+            self.ports.magic(function, 0);
+            seen.push_back(self.mode() == ExecutionMode::timing ? "in" : "out");
+        });
+    };
+    auto params = params_for(2);
+    params.machine.roi_mode = "timing";
+    params.machine.mode = "warm";
+    const auto begin = mark(VTSIM_MAGIC_ROI_BEGIN), end = mark(VTSIM_MAGIC_ROI_END);
+    auto machine = loaded(params, {{end, begin, begin, end, end, begin, work(50'000), end, work(50'000), out(0xf4, 1, 0)}, {work(30'000), begin, work(60'000), end, work(90'000)}});
+    machine.run();
+    //                                      an end alone; a pair in a pair;  one processor, then both, then the other one
+    EXPECT_EQ(seen, (std::vector<std::string>{"out", "in", "in", "in", "out", "in", "in", "in", "out"}));
+    EXPECT_EQ(machine.mode(), Mode::warm);
+    EXPECT_EQ(fake(machine, 1).mode(), ExecutionMode::warm);
+    EXPECT_TRUE(machine.region_seen());
+}
+
+TEST(Machine, CountsTheLatestRegionOfInterestOnly) {
+    const auto magic = [](unsigned function) { return FakeProcessor::device([=](FakeProcessor& self) { self.ports.magic(function, 0); }); };
+    const auto begin = magic(VTSIM_MAGIC_ROI_BEGIN), end = magic(VTSIM_MAGIC_ROI_END);
+    auto params = params_for();
+    params.machine.roi_stats = true;
+    auto machine = loaded(params, {{work(10), begin, work(100), end, work(10), begin, work(1000), end, work(10), out(0xf4, 1, 0)}});
+    std::vector<u64> regions;
+    machine.on_guest_request([&](GuestRequest request, u64) {
+        if (request == GuestRequest::region_end) regions.push_back(machine.statistics().count("sim.instructions"));
+    });
+    EXPECT_FALSE(machine.region_seen());
+    machine.run();
+    ASSERT_EQ(regions.size(), 2U);
+    EXPECT_EQ(regions[1] - regions[0], 900U);
+    EXPECT_EQ(machine.statistics().count("sim.instructions"), regions[1]);
+    machine.reset_statistics();
+    EXPECT_EQ(machine.statistics().count("sim.instructions"), 0U);
 }
 
 TEST(Machine, LogsAnUnassignedAddressOnce) {
