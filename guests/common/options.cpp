@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/options.h"
 
+#include "common/print.h"
+#include "common/serial.h"
+
 namespace guest {
 namespace {
 
@@ -26,6 +29,20 @@ bool ends_with(const char* text, const char* end) {
 }
 
 bool is_path(const char* word) { return !contains(word, '=') && (contains(word, '/') || ends_with(word, ".elf") || ends_with(word, ".bin")); }
+
+unsigned digit_of(char c) {
+    const char lower = char(c | 0x20);
+    return c >= '0' && c <= '9' ? unsigned(c - '0') : lower >= 'a' && lower <= 'f' ? unsigned(lower - 'a' + 10) : 16;
+}
+
+u64 unit_of(char c) {
+    switch (c | 0x20) {
+        case 'k': return kib;
+        case 'm': return mib;
+        case 'g': return gib;
+        default: return 0;
+    }
+}
 
 // `word` is "key=value", `keys` are separated by blanks.
 bool is_key_of(const char* word, const char* keys) {
@@ -84,26 +101,31 @@ const char* Options::text(const char* key, const char* otherwise) const {
     return value ? value : otherwise;
 }
 
+void Options::refuse(const char* key, const char* expected) const {
+    print("'", key, "=", find(key), "': ", expected, " expected\n");
+    exit_machine(1);
+}
+
 u64 Options::number(const char* key, u64 otherwise) const {
     const char* p = find(key);
     if (!p) return otherwise;
     unsigned base = 10;
     if (p[0] == '0' && (p[1] | 0x20) == 'x') base = 16, p += 2;
     u64 value = 0;
-    for (; *p; ++p) {
-        const char c = char(*p | 0x20);
-        if (*p >= '0' && *p <= '9') value = value * base + u64(*p - '0');
-        else if (base == 16 && c >= 'a' && c <= 'f') value = value * base + u64(c - 'a' + 10);
-        else if (c == 'k') value *= kib;
-        else if (c == 'm') value *= mib;
-        else if (c == 'g') value *= gib;
-    }
+    const char* const first = p;
+    for (unsigned digit; (digit = digit_of(*p)) < base; ++p) value = value * base + digit;
+    if (p == first) refuse(key, "a number");
+    if (const u64 unit = unit_of(*p); unit) value *= unit, ++p;
+    if (*p) refuse(key, "a number");
     return value;
 }
 
 bool Options::flag(const char* key, bool otherwise) const {
-    const char* value = find(key);
-    return value ? same_text(value, "on") || same_text(value, "1") : otherwise;
+    const char* const value = find(key);
+    if (!value) return otherwise;
+    const bool on = same_text(value, "on") || same_text(value, "1");
+    if (!on && !same_text(value, "off") && !same_text(value, "0")) refuse(key, "on or off");
+    return on;
 }
 
 }  // namespace guest

@@ -13,6 +13,7 @@ public:
     explicit Options(const char* command_line);  // keeps a copy: the loader's memory may be used for something else
 
     const char* text(const char* key, const char* otherwise) const;
+    // A value that is neither ends the machine with one line.
     u64 number(const char* key, u64 otherwise) const;  // decimal or 0x...; a suffix k, m or g multiplies by 2^10, 2^20, 2^30
     bool flag(const char* key, bool otherwise) const;  // on, off, 1, 0
     bool has(const char* key) const { return find(key) != nullptr; }
@@ -23,6 +24,7 @@ public:
 
 private:
     const char* find(const char* key) const;
+    [[noreturn]] void refuse(const char* key, const char* expected) const;
     const char* next_word(const char* after) const;  // nullptr begins; nullptr ends
 
     static constexpr std::size_t capacity = 1024;

@@ -94,6 +94,14 @@ void AddressSpace::allow_writes(u64 linear) {
     store(at, *at | page_write | page_accessed | page_dirty);
 }
 
+void AddressSpace::forbid_writes(u64 linear, u64 pages) {
+    for (u64 page = 0; page < pages; ++page) {
+        u64* const at = slot(linear + page * frame_bytes);
+        if (at && *at & page_write) and_locked(at, ~u64{page_write});
+    }
+    flush(linear, pages);
+}
+
 u64 AddressSpace::unmap(u64 linear, u64 pages) {
     const u64 dirty = clear(root_, top_level, linear, linear + pages * frame_bytes);
     flush(linear, pages);

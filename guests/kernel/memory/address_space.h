@@ -20,6 +20,7 @@ public:
     void load() const;                                 // one load of CR3; with a PCID the translations stay
     void map(u64 linear, u64 frame, u64 bits);         // takes over the caller's reference; nothing is mapped there yet
     u64 unmap(u64 linear, u64 pages);                  // of the loaded space; how many of the pages were dirty
+    void forbid_writes(u64 linear, u64 pages);         // of the loaded space; what is not mapped is skipped
     u64 entry(u64 linear) const;                       // 0: not present
     void replace(u64 linear, u64 frame, u64 bits);     // of the loaded space: another frame; the old one loses its reference
     void allow_writes(u64 linear);                     // the frame stays. Needs no flush: a stale entry faults, and that removes it

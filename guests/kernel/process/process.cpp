@@ -63,7 +63,7 @@ void Process::initialize() {
 
 Process::Process(Frames& frames, const KernelSpace& kernel, FileTable files) : frames_(frames), space_(frames, kernel), files_(files) {
     const File text = code_file(frames);
-    add({code, code + text.pages * frame_bytes, text.frames, true});
+    add({code, code + text.pages * frame_bytes, text.frames, false, true});
     map(stack_end - stack_pages * frame_bytes, stack_pages);
 }
 
@@ -103,17 +103,30 @@ Process::Region* Process::region_at(u64 address) {
     return nullptr;
 }
 
-bool Process::map(u64 linear, u64 pages) { return add({linear, linear + pages * frame_bytes, nullptr, false}); }
+bool Process::map(u64 linear, u64 pages) { return add({linear, linear + pages * frame_bytes, nullptr, true, false}); }
 
 u64 Process::map_file(u64 linear, u64 file) {
     if (file >= files_.count) return 0;
     const File& mapped = files_.files[file];
-    return add({linear, linear + mapped.pages * frame_bytes, mapped.frames, false}) ? mapped.pages : 0;
+    return add({linear, linear + mapped.pages * frame_bytes, mapped.frames, false, false}) ? mapped.pages : 0;
+}
+
+Process::Region* Process::whole_region(u64 linear, u64 pages) {
+    Region* const region = region_at(linear);
+    return region && region->begin == linear && region->end == linear + pages * frame_bytes ? region : nullptr;
+}
+
+bool Process::protect(u64 linear, u64 pages) {
+    Region* const region = whole_region(linear, pages);
+    if (!region) return false;
+    region->writable = false;
+    space_.forbid_writes(linear, pages);
+    return true;
 }
 
 bool Process::unmap(u64 linear, u64 pages) {
-    Region* const region = region_at(linear);
-    if (!region || region->begin != linear || region->end != linear + pages * frame_bytes) return false;
+    Region* const region = whole_region(linear, pages);
+    if (!region) return false;
     *region = {};
     space_.unmap(linear, pages);
     return true;
@@ -123,8 +136,7 @@ bool Process::handle_fault(u64 address, u64 error_code) {
     const Region* const region = region_at(address);
     if (!region || error_code & pf_reserved) return false;
     const u64 page = address & ~(frame_bytes - 1);
-    const bool writable = !region->frames;
-    if (error_code & pf_write && !writable) return false;
+    if (error_code & pf_write && !region->writable) return false;
     if (!(error_code & pf_present)) demand(*region, page);
     else if (error_code & pf_write) write_to_shared(page);
     else return false;
@@ -136,7 +148,7 @@ void Process::demand(const Region& region, u64 page) {
     const u64 executable = region.executable ? 0 : no_execute();
     if (!region.frames) {
         ++counts.demand_zero;
-        return space_.map(page, frames_.take_zeroed(), page_write | page_accessed | page_dirty | executable);
+        return space_.map(page, frames_.take_zeroed(), (region.writable ? page_write | page_dirty : 0) | page_accessed | executable);
     }
     const u64 frame = region.frames[(page - region.begin) / frame_bytes];
     frames_.share(frame);

@@ -33,7 +33,8 @@ public:
     // What programs ask for; false: nothing like it is possible.
     bool map(u64 linear, u64 pages);
     u64 map_file(u64 linear, u64 file);
-    bool unmap(u64 linear, u64 pages);  // a whole region
+    bool protect(u64 linear, u64 pages);  // a whole region: from now on read-only
+    bool unmap(u64 linear, u64 pages);    // a whole region
     bool handle_fault(u64 address, u64 error_code);
 
     static void initialize();                       // system calls and page faults
@@ -52,12 +53,13 @@ private:
     struct Region {
         u64 begin, end;
         const u64* frames;  // one a page; nullptr: zeroed memory of the process's own
-        bool executable;
+        bool writable, executable;
     };
     static constexpr unsigned most_regions = 16;
 
     bool add(const Region& region);
     Region* region_at(u64 address);
+    Region* whole_region(u64 linear, u64 pages);
     void demand(const Region& region, u64 page);
     void write_to_shared(u64 page);
 

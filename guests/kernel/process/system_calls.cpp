@@ -36,6 +36,7 @@ extern "C" u64 dispatch_system_call(u64 a, u64 b, u64, u64 number) {
         case SystemCall::exit: leave_user_mode(a);
         case SystemCall::map: return process.map(a, b);
         case SystemCall::map_file: return process.map_file(a, b);
+        case SystemCall::protect: return process.protect(a, b);
         case SystemCall::unmap: return process.unmap(a, b);
         case SystemCall::count: return ++calls_of_count;
         case SystemCall::self_ipi: send_to_self(self_ipi_vector); return 0;

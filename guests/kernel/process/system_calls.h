@@ -9,6 +9,7 @@ enum class SystemCall : u64 {
     exit,      // (status): 0, as user_start in user_mode.S knows
     map,       // (linear, pages): zeroed memory, given at the first touch
     map_file,  // (linear, file): its shared pages, read-only; returns how many
+    protect,   // (linear, pages): read-only from now on
     unmap,     // (linear, pages)
     count,     // returns how often it has been called
     self_ipi,  // (): an interrupt of self_ipi_vector to the processor itself; it comes when the program goes on

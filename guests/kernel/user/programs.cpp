@@ -62,6 +62,7 @@ namespace {
         }
         system_call(SystemCall::unmap, Process::shared, pages);
     }
+    state += system_call(SystemCall::protect, Process::heap, heap_pages);
     for (u64 page = 0; page < heap_pages; ++page) state = mixed(state, word_of(Process::heap, page));
     system_call(SystemCall::unmap, Process::heap, heap_pages);
     return state;

@@ -10,7 +10,7 @@ namespace guest::user {
 u64 fill(u64 memory, u64 pages, u64 seed, u64);
 // Changes one word in pages first, first + 1, ... (round the end to the beginning), `count` of them. Returns the sum of all pages' words.
 u64 change(u64 memory, u64 pages, u64 first, u64 count);
-// One job of a build: reads `files` files and writes `heap_pages` pages of memory, which it asks for and gives back. Returns what it computed.
+// One job of a build: reads `files` files and writes `heap_pages` pages of memory, which it asks for, protects and gives back. Returns what it computed.
 u64 compile(u64 job, u64 heap_pages, u64 files, u64);
 u64 call_often(u64 count, u64, u64, u64);                // SystemCall::count; returns the sum of the answers
 u64 interrupt_often(u64 count, u64 counter, u64, u64);   // INT n and self_ipi in turn; *counter is the number of IPIs so far

@@ -40,6 +40,12 @@ TEST(CommandLine, AKeyThatTheWorkloadDoesNotHaveIsAFailure) {
 TEST(CommandLine, AValueThatDoesNotFitIsAFailure) {
     expect_refusal("churn batch=0", "batch: at least 1 page expected");
     expect_refusal("switch spaces=4096", "spaces: 1 to 4095 expected");
+    for (const std::string value : {"", "x", "12q", "0x", "3kk", "-1"}) {
+        const auto result = run_with("compute iters=" + value);
+        EXPECT_EQ(result.end.status, 3);
+        EXPECT_EQ(result.serial, "'iters=" + value + "': a number expected\r\nexit: 0x01\r\n");
+    }
+    EXPECT_EQ(run_with("switch pcid=yes").serial, "'pcid=yes': on or off expected\r\nexit: 0x01\r\n");
     expect_refusal("compute pages=8k", "pages=4k, 2m or 1g expected, not 8k");
 }
 
