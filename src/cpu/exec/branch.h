@@ -30,8 +30,10 @@ template <bool timed>
     return dispatch(core, *block.ops());
 }
 
-// Counts a hit in the modelled TLB where its way still holds the page. No call: the slow path asks again.
+// Counts a hit in the modelled TLB where its way still holds the page. No call: the slow path asks again. So it does where the grant is used up,
+// because it may leave without a lookup, and whoever comes back looks up again.
 [[gnu::always_inline]] inline bool touch_fetch(Core& core, const mmu::FetchEntry& entry) {
+    if (core.budget <= 0) [[unlikely]] return false;
     if (core.mmu.fetch_serial(entry.way) != entry.serial || !core.mmu.stamps_fetch()) [[unlikely]] return false;
     core.mmu.stamp_fetch(entry.way);
     return true;
