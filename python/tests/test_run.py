@@ -96,3 +96,10 @@ def test_a_configuration_behaves_as_a_mapping():
     with pytest.raises(KeyError):
         config["no.such"]
     assert "broadwell" in vtsim.preset_names()["features"]
+
+
+def test_the_region_of_interest_can_be_timed_and_reported_alone(image):
+    begin, end = (b"\x0f\x1f\x80" + bytes([function]) + b"\x00\x54\x56" for function in (1, 2))  # vtsim/guest/magic.h
+    code = say(b"x") + begin + b"\x90\x90" + end + say(b"y") + leave(0)
+    result = vtsim.run(image(code), {"machine.roi_mode": "timing", "machine.roi_stats": True})
+    assert result.stats["cpu0.instructions"] == result.stats["cpu0.instructions_by_mode.timing"] == 3

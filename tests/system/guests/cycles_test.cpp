@@ -70,7 +70,7 @@ TEST(Ideal, CostsNothingButInstructions) {
             EXPECT_TRUE(result.succeeded()) << preset << result.serial;
             return result;
         };
-        for (const char* bytes : {"16k", "8m"}) {
+        for (const char* bytes : {"16k", "1m", "8m"}) {
             const auto chase = run(std::string("workload=chase stride=64 count=100000 bytes=") + bytes, std::nullopt);
             EXPECT_NEAR(static_cast<double>(chase.printed("cycles: total")), 2.0 * static_cast<double>(chase.printed("loads")), 100) << preset << ' ' << bytes;
             EXPECT_EQ(chase.region.count("memory.dram.reads") > 50'000, bytes == std::string("8m")) << "misses are counted";

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "support/guest_run.h"
 #include "support/laws.h"
 
@@ -12,6 +14,8 @@ namespace {
 struct Case {
     const char* workload;
     std::optional<std::string> vmm;
+
+    friend void PrintTo(const Case& one, std::ostream* out) { *out << one.workload << (one.vmm ? " under the VMM, " + *one.vmm : ""); }
 };
 
 GuestResult run(const Case& what, Mode mode, const std::string& roi_mode, bool roi_stats = true) {
