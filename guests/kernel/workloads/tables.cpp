@@ -13,6 +13,10 @@ constexpr u64 window = u64{0x7f12'3400'0000};  // below an entry of its own at e
 
 volatile u64& word_at(u64 page) { return *reinterpret_cast<volatile u64*>(window + page * frame_bytes + page % 8 * 64); }
 
+// Where the pages of a space begin: elsewhere in each, as address-space randomization has it. At the same addresses, more spaces than a TLB has ways
+// would evict each other's translations, PCID or not.
+constexpr u64 first_page_of(u64 space) { return space * 61; }
+
 // Three pages of four are written, the others only read: their entries must come back clean.
 constexpr bool is_written(u64 page) { return page % 4 != 3; }
 
@@ -44,7 +48,7 @@ public:
         : list_(static_cast<AddressSpace*>(context.memory.take(count * sizeof(AddressSpace)))), count_(count) {
         for (u64 i = 0; i < count; ++i) {
             AddressSpace* const space = new (list_ + i) AddressSpace{frames, context.space, with_pcid ? u32(i + 1) : 0};
-            for (u64 page = 0; page < pages; ++page) space->map(window + page * frame_bytes, frames.take_zeroed(), page_write);
+            for (u64 page = 0; page < pages; ++page) space->map(window + (first_page_of(i) + page) * frame_bytes, frames.take_zeroed(), page_write);
         }
     }
     ~SpaceList() {
@@ -109,7 +113,7 @@ Outcome run_switch(Context& context) {
         for (u64 turn = 0, next = 0; turn < iterations; ++turn) {
             list[next].load();
             for (u64 page = 0; page < touch; ++page) {
-                volatile u64& word = word_at(page);
+                volatile u64& word = word_at(first_page_of(next) + page);
                 sum += word;
                 word = sum + turn;
             }
