@@ -18,6 +18,7 @@
 #include "cpu/block_cache/block_cache.h"
 #include "cpu/core_params.h"
 #include "cpu/core_stats.h"
+#include "cpu/guest_shares.h"
 #include "cpu/micro_op.h"
 #include "mmu/mmu.h"
 #include "cpu/events/delivery_request.h"
@@ -224,6 +225,7 @@ public:
     bool stop_requested = false;        // by a magic handler: come back as soon as possible
     std::function<void(const std::string&)> on_log;       // one line for people, rare
     void report(const std::string& line) const;
+    GuestShares guest_shares{stats};
     std::set<u32> named_msrs;           // MSRs that are not there and were named in the log
     std::function<void(unsigned function)> on_magic;      // the platform's part of a magic instruction (vtsim/guest/magic.h)
 

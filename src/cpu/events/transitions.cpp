@@ -86,6 +86,7 @@ void vm_exit(Core& core, u16 reason, u8 length) {
 }
 
 void vm_entry(Core& core, bool launch) {
+    if (core.vmx->current() != nullptr) core.guest_shares.enter(core.vmx->vmptrst(), [&] { core.count_instructions(); });
     const auto result = core.vmx->enter(launch);
     switch (result.kind) {
         case vmx::EntryResult::Kind::failed:

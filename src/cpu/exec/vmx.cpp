@@ -40,6 +40,13 @@ Event without_operand(Core& core, const MicroOp& op) {
     return finish(core, (*core.vmx.*method)());
 }
 
+Event vmxoff(Core& core, const MicroOp& op) {
+    if (const auto event = vet(core, op, Instruction::vmxoff)) return event;
+    const auto result = core.vmx->vmxoff();
+    if (result.ok()) core.guest_shares.leave([&] { core.count_instructions(); });
+    return finish(core, result);
+}
+
 Event vmptrst(Core& core, const MicroOp& op) {
     if (const auto event = vet(core, op, Instruction::vmptrst)) return event;
     if (const auto event = core.write<u64>(op, core.vmx->vmptrst())) return event;
@@ -123,7 +130,7 @@ Event enter_guest(Core& core, const MicroOp& op) {
 
 constexpr Row rows[] = {
     row<&with_pointer<Instruction::vmxon, &vmx::Vmx::vmxon>, Flow::ends>(ZYDIS_MNEMONIC_VMXON),
-    row<&without_operand<Instruction::vmxoff, &vmx::Vmx::vmxoff>, Flow::ends>(ZYDIS_MNEMONIC_VMXOFF),
+    row<&vmxoff, Flow::ends>(ZYDIS_MNEMONIC_VMXOFF),
     row<&without_operand<Instruction::vmcall, &vmx::Vmx::vmcall>, Flow::ends>(ZYDIS_MNEMONIC_VMCALL),
     row<&with_pointer<Instruction::vmclear, &vmx::Vmx::vmclear>>(ZYDIS_MNEMONIC_VMCLEAR),
     row<&with_pointer<Instruction::vmptrld, &vmx::Vmx::vmptrld>>(ZYDIS_MNEMONIC_VMPTRLD),

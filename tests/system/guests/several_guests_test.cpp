@@ -44,6 +44,33 @@ TEST_P(SeveralGuests, ComputeWhatEachComputesAlone) {
 
 INSTANTIATE_TEST_SUITE_P(All, SeveralGuests, testing::Values("mmu=ept slice=50000", "mmu=ept ept=2m vpid=off slice=50000", "mmu=shadow slice=50000", "mmu=shadow vpid=off roots=2 slice=20000"));
 
+// Every figure that has shares is their sum: the guests', and what was outside any.
+TEST(SeveralGuestsShares, SumUpToTheProcessors) {
+    for (const Mode mode : {Mode::functional, Mode::timing}) {
+        const auto result = run_together(4, "mmu=ept slice=50000", mode);
+        ASSERT_TRUE(result.succeeded()) << result.serial;
+        unsigned shared = 0;
+        for (const auto& figure : result.figures) {
+            const std::string prefix = "cpu0.guests.outside.";
+            if (!figure.name.starts_with(prefix) || figure.name.ends_with(".vmcs")) continue;
+            const auto name = figure.name.substr(prefix.size());
+            std::uint64_t sum = std::get<std::uint64_t>(figure.value);
+            for (unsigned guest = 1; guest <= 4; ++guest) sum += result.figures.count(fmt::format("cpu0.guests.{}.{}", guest, name));
+            EXPECT_EQ(sum, result.figures.count("cpu0." + name)) << name;
+            ++shared;
+        }
+        EXPECT_GT(shared, 100U);
+        const auto of = [&](const std::string& guest, const std::string& name) { return result.figures.count(fmt::format("cpu0.guests.{}.{}", guest, name)); };
+        EXPECT_GT(of("outside", "instructions"), 1000U) << "the VMM before its first guest";
+        EXPECT_EQ(of("outside", "vmx.exits_total"), 0U);
+        for (const std::string guest : {"1", "2", "3", "4"}) {
+            EXPECT_GT(of(guest, "vmx.exits.preemption_timer"), 0U) << guest;
+            EXPECT_GT(of(guest, "instructions"), 10'000U) << guest;
+            EXPECT_EQ(of(guest, "vmx.entries"), of(guest, "vmx.exits_total")) << guest;
+        }
+    }
+}
+
 // Two guests that compute, in short turns: with VPIDs each finds its translations again after the other's turn.
 TEST(SeveralGuestsVpid, KeepsWhatAGuestHadBeforeTheOthersTurn) {
     for (const std::string mmu : {"mmu=ept", "mmu=shadow"}) {
