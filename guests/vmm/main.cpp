@@ -16,6 +16,9 @@ extern "C" [[noreturn]] void guest_main(guest::u32 magic, const guest::Multiboot
     if (magic != multiboot_loader_magic) stop("not started by a multiboot loader");
     if (!(info->flags & multiboot_modules) || !info->module_count) stop("no module: the first one is the guest's kernel");
     static const Options options{info->flags & multiboot_command_line ? reinterpret_cast<const char*>(u64{info->command_line}) : ""};
+    constexpr const char *keys = "mmu mem guests slice vpid ept ad lazy", *shadow_keys = "roots unsync filter large prefetch tables";
+    if (const char* const word = options.bare_word(0)) stop("'", word, "': key=value expected, with one of these keys: ", keys, " ", shadow_keys);
+    if (const char* const word = options.unknown(keys, shadow_keys)) stop("'", word, "': there is no such key, only: ", keys, " ", shadow_keys);
     const Settings settings{options};
     const u64 count = options.number("guests", info->module_count);
     if (count < 1 || count > most_guests) stop("guests=", count, ": 1 to ", most_guests, " expected");

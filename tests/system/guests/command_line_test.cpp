@@ -37,6 +37,20 @@ TEST(CommandLine, AKeyThatTheWorkloadDoesNotHaveIsAFailure) {
     expect_refusal("workload=dma size=5", "'size=5': dma has no such key, only: workload pages");
 }
 
+TEST(CommandLine, TheVmmRefusesWhatItDoesNotKnow) {
+    const auto first_line = [](const std::string& vmm) {
+        const auto result = run_guest({.workload = "compute iters=1", .vmm = vmm, .settings = {}, .mode = Mode::functional, .elf32 = false});
+        EXPECT_EQ(result.end.status, 3) << vmm;
+        return result.serial.substr(0, result.serial.find('\r'));
+    };
+    const std::string keys = "mmu mem guests slice vpid ept ad lazy roots unsync filter large prefetch tables";
+    EXPECT_EQ(first_line("ept=4k vpdi=on"), "vmm: 'vpdi=on': there is no such key, only: " + keys);
+    EXPECT_EQ(first_line("shadow"), "vmm: 'shadow': key=value expected, with one of these keys: " + keys);
+    EXPECT_EQ(first_line("mmu=shadows"), "vmm: mmu=ept or shadow expected, not shadows");
+    EXPECT_EQ(first_line("guests=9"), "vmm: guests=9: 1 to 8 expected");
+    EXPECT_EQ(first_line("mmu=shadow prefetch=3"), "vmm: prefetch=3: a power of two from 1 to 512 expected");
+}
+
 TEST(CommandLine, AValueThatDoesNotFitIsAFailure) {
     expect_refusal("churn batch=0", "batch: at least 1 page expected");
     expect_refusal("switch spaces=4096", "spaces: 1 to 4095 expected");
