@@ -181,7 +181,7 @@ static bool misaligned(const Core& core, u64 linear, unsigned bytes) {
 namespace slow {
 
 u8* find_timed(Core& core, const MicroOp& op, u64 linear, unsigned bytes, bool write) {
-    const auto& entry = core.mmu.data.at(linear);
+    const auto entry = core.mmu.data.at(linear);
     const u64 wanted = ((linear + bytes - 1) & ~page_offset_mask) | core.data_context;
     if (wanted != (write ? entry.write_tag : entry.read_tag) || !core.mmu.touch_data(entry.way, entry.serial)) return nullptr;
     auto* const place = reinterpret_cast<u8*>(linear + entry.addend);

@@ -54,7 +54,7 @@ inline arch::Outcome<u64> Core::linear(const MicroOp& op, unsigned bytes, bool w
 
 template <class T>
 inline arch::Outcome<T> Core::read_linear(u64 linear) {
-    const auto& entry = mmu.data.at(linear);
+    const auto entry = mmu.data.at(linear);
     if (!decode_mode.timed && (((linear + sizeof(T) - 1) & ~page_offset_mask) | data_context) == entry.read_tag) [[likely]] {
         T value;
         std::memcpy(&value, reinterpret_cast<const u8*>(linear + entry.addend), sizeof value);
@@ -67,7 +67,7 @@ inline arch::Outcome<T> Core::read_linear(u64 linear) {
 
 template <class T>
 inline arch::Event Core::write_linear(u64 linear, const T& value) {
-    const auto& entry = mmu.data.at(linear);
+    const auto entry = mmu.data.at(linear);
     if (!decode_mode.timed && (((linear + sizeof(T) - 1) & ~page_offset_mask) | data_context) == entry.write_tag) [[likely]] {
         std::memcpy(reinterpret_cast<u8*>(linear + entry.addend), &value, sizeof value);
         return {};

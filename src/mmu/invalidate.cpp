@@ -51,8 +51,8 @@ void Mmu::drop_cached_page(u64 linear) {
     const auto drop = [linear, range](auto& entry, u64 tag) {
         if (((tag ^ linear) >> range) == 0) entry = {};
     };
-    const auto drop_data = [linear, range](TranslationEntry& entry) {
-        if (((entry.read_tag ^ linear) >> range) == 0 || ((entry.write_tag ^ linear) >> range) == 0) entry = {};
+    const auto drop_data = [linear, range](const TranslationEntry& entry) {
+        if (((entry.read_tag ^ linear) >> range) == 0 || ((entry.write_tag ^ linear) >> range) == 0) entry.clear();
     };
     if (range == 12) {
         drop(fetch.at(linear), fetch.at(linear).tag);
@@ -62,7 +62,7 @@ void Mmu::drop_cached_page(u64 linear) {
     }
     for (auto& entry : fetch) drop(entry, entry.tag);
     if (range == 30) {
-        for (auto& entry : data) drop_data(entry);
+        for (u64 i = 0; i < TranslationCache::count; ++i) drop_data(data.entry(i));
         for (auto& entry : *functional_) drop(entry, entry.tag);
         return;
     }

@@ -240,7 +240,7 @@ void Mmu::fill_caches(u64 linear, arch::Access access, const tlb::Mapping& mappi
         return;
     }
     if (!memory_.direct()) return;                      // bus.dmi=off: so does every access of data
-    auto& entry = data.at(linear);
+    const auto entry = data.at(linear);
     entry.read_tag = (allows & FunctionalEntry::load) != 0 ? tag_value : no_tag;
     entry.write_tag = (allows & FunctionalEntry::store) != 0 && !memory_.holds_code(frame) ? tag_value : no_tag;
     entry.addend = reinterpret_cast<u64>(memory_.host(frame)) - (linear & ~page_offset_mask);
@@ -250,8 +250,8 @@ void Mmu::fill_caches(u64 linear, arch::Access access, const tlb::Mapping& mappi
 
 void Mmu::drop_write_entries(PhysicalAddress page) {
     const u64 host = reinterpret_cast<u64>(memory_.host(page.page_base()));
-    for (auto& entry : data)
-        if (entry.write_tag != no_tag && (entry.write_tag & ~page_offset_mask) + entry.addend == host) entry.write_tag = no_tag;
+    for (u64 i = 0; i < TranslationCache::count; ++i)
+        if (const auto entry = data.entry(i); entry.write_tag != no_tag && (entry.write_tag & ~page_offset_mask) + entry.addend == host) entry.write_tag = no_tag;
     dtlb_.renew_serials();
 }
 

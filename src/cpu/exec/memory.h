@@ -44,7 +44,7 @@ u8* find_timed(Core& core, const MicroOp& op, u64 linear, unsigned bytes, bool w
 // The host's bytes behind a linear address if the translation cache has them for this access, else nullptr.
 template <class T>
 [[gnu::always_inline]] inline u8* find_in_page(Core& core, u64 linear, bool write) {
-    const auto& entry = core.mmu.data.at(linear);
+    const auto entry = core.mmu.data.at(linear);
     const u64 wanted = ((linear + sizeof(T) - 1) & ~page_offset_mask) | core.data_context;
     if (wanted != (write ? entry.write_tag : entry.read_tag)) [[unlikely]] return nullptr;
     return host_at(linear, entry.addend);
@@ -81,7 +81,7 @@ template <class T>
 [[gnu::always_inline]] inline u8* find_in_cache(Core& core, const MicroOp& op, u64 linear, bool write) {
     u8* const place = find_in_page<T>(core, linear, write);
     if (place == nullptr || (linear & (timing::line_bytes - 1)) > timing::line_bytes - sizeof(T)) [[unlikely]] return nullptr;
-    const auto& entry = core.mmu.data.at(linear);
+    const auto entry = core.mmu.data.at(linear);
     if (core.mmu.data_serial(entry.way) != entry.serial || !core.mmu.stamps_data()) [[unlikely]] return nullptr;
     const PhysicalAddress address{static_cast<u64>(place - core.host_base)};
     const auto slot = core.port.find_data(address, write);

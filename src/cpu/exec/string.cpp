@@ -120,12 +120,12 @@ template <StringOp kind, class T>
 u64 bulk(Core& core, const MicroOp& op, u64 count) {
     if (!core.code64() || op.address_size() != AddressSize::a64 || (core.s.rflags & arch::rflags::df) != 0 || op.src >= arch::fs) return 0;
     const u64 to = core.s.gpr[arch::rdi];
-    const auto& target = core.mmu.data.at(to);
+    const auto target = core.mmu.data.at(to);
     if (((to & ~page_offset_mask) | core.data_context) != target.write_tag) return 0;
     u64 bytes = std::min(count * sizeof(T), page_size - (to & page_offset_mask));
     if constexpr (kind == StringOp::movs) {
         const u64 from = core.s.gpr[arch::rsi];
-        const auto& origin = core.mmu.data.at(from);
+        const auto origin = core.mmu.data.at(from);
         if (((from & ~page_offset_mask) | core.data_context) != origin.read_tag) return 0;
         bytes = std::min(bytes, page_size - (from & page_offset_mask));
         bytes -= bytes % sizeof(T);

@@ -255,7 +255,7 @@ TEST(ContextNumbers, AreStableUntilAFlushAndRunOutSafely) {
         bench.set_entry(leaf, false, frame | Bench::all_rights);
         bench.mmu.mov_cr3(bench.context.cr3, false);
         ASSERT_LT(bench.mmu.tag(false, true), never_context);
-        const auto& entry = bench.mmu.data.at(0x1000);
+        const auto entry = bench.mmu.data.at(0x1000);
         ASSERT_NE(entry.read_tag, page_tag(0x1000, bench.mmu.tag(load)));
         ASSERT_EQ(bench.mmu.translate(0x1000, load).value.physical.value(), frame);
         ASSERT_EQ(entry.read_tag, page_tag(0x1000, bench.mmu.tag(load)));

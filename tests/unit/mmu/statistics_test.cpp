@@ -20,7 +20,7 @@ struct Accessor {
             const auto& entry = mmu.fetch.at(linear);
             if (entry.tag == page_tag(linear, mmu.tag(access)) && mmu.touch_fetch(entry.way, entry.serial)) return void(++inline_hits);
         } else {
-            const auto& entry = mmu.data.at(linear);
+            const auto entry = mmu.data.at(linear);
             if ((access.writes() ? entry.write_tag : entry.read_tag) == page_tag(linear, mmu.tag(access)) && mmu.touch_data(entry.way, entry.serial))
                 return void(++inline_hits);
         }
