@@ -40,7 +40,12 @@ _start:
     add     $0x200000, %edx
     loop    2b
 
+    mov     $start64, %ebp
+
+    // From protected mode without paging to 64-bit mode, on at EBP; changes EAX, ECX and EDX.
     // SDM vol. 3, "Initializing IA-32e Mode": PAE and CR3 first, then EFER.LME, then CR0.PG.
+    .globl to_64_bit_mode
+to_64_bit_mode:
     mov     %cr4, %eax
     or      $0x620, %eax                    // PAE, OSFXSR, OSXMMEXCPT
     mov     %eax, %cr4
@@ -51,14 +56,14 @@ _start:
     or      $0x100, %eax                    // LME
     wrmsr
     mov     %cr0, %eax
-    and     $~0xc, %eax                     // EM and TS off: SSE is usable
+    and     $~0x6000000c, %eax              // CD, NW, EM and TS off: caches and SSE are usable
     or      $0x80010002, %eax               // PG, WP, MP
     mov     %eax, %cr0
     lgdt    boot_gdt_pointer
-    ljmp    $8, $start64
+    ljmp    $8, $1f
 
     .code64
-start64:
+1:
     mov     $16, %eax
     mov     %eax, %ds
     mov     %eax, %es
@@ -66,8 +71,12 @@ start64:
     xor     %eax, %eax
     mov     %eax, %fs
     mov     %eax, %gs
+    mov     %ebp, %ebp                      // the upper halves are undefined after the change of mode
+    jmp     *%rbp
+
+start64:
     mov     $boot_stack_top, %rsp
-    mov     %edi, %edi                      // the upper halves are undefined after the change of mode
+    mov     %edi, %edi
     mov     %esi, %esi
     call    guest_main
 3:  cli
@@ -76,10 +85,12 @@ start64:
 
     .section .rodata
     .balign 8
+    .globl boot_gdt
 boot_gdt:
     .quad 0
     .quad 0x00af9b000000ffff                // 64-bit code
     .quad 0x00cf93000000ffff                // data
+    .quad 0x00cf9b000000ffff                // 32-bit code, for processors that come from real mode
 boot_gdt_pointer:
     .word . - boot_gdt - 1
     .long boot_gdt

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/descriptors.h"
 
+#include <iterator>
+
 namespace guest {
 namespace {
 
@@ -16,11 +18,14 @@ struct [[gnu::packed]] TaskState {
 };
 static_assert(sizeof(TaskState) == task_state_limit + 1);
 
-alignas(16) u8 ring0_stack[8192];
-alignas(16) u8 emergency_stack[8192];
-TaskState task;
+struct alignas(16) Tables {
+    u8 ring0_stack[8192], emergency_stack[8192];
+    u64 gdt[9];
+    TaskState task;
+};
+Tables first;
 
-u64 gdt[9] = {
+constexpr u64 segments[] = {
     0,
     0x00af9b000000ffff,  // kernel code, L = 1
     0x00cf93000000ffff,  // kernel data
@@ -32,17 +37,18 @@ u64 gdt[9] = {
 
 constexpr u64 available_task_state = 0x89;  // type and present bit
 
-}  // namespace
-
-void load_descriptors() {
-    task.rsp[0] = ring0_stack_top();
-    task.ist[double_fault_stack - 1] = reinterpret_cast<u64>(emergency_stack + sizeof emergency_stack);
-    task.io_map_base = sizeof task;
-    const u64 base = task_state_base();
+void load(Tables& tables) {
+    u64* const gdt = tables.gdt;
+    for (unsigned i = 0; i < std::size(segments); ++i) gdt[i] = segments[i];
+    tables.task = {};
+    tables.task.rsp[0] = reinterpret_cast<u64>(tables.ring0_stack + sizeof tables.ring0_stack);
+    tables.task.ist[double_fault_stack - 1] = reinterpret_cast<u64>(tables.emergency_stack + sizeof tables.emergency_stack);
+    tables.task.io_map_base = sizeof tables.task;
+    const u64 base = reinterpret_cast<u64>(&tables.task);
     gdt[task_state / 8] = task_state_limit | (base & 0xffffff) << 16 | available_task_state << 40 | (base >> 24 & 0xff) << 56;
     gdt[task_state / 8 + 1] = base >> 32;
 
-    const DescriptorTablePointer pointer{sizeof gdt - 1, reinterpret_cast<u64>(gdt)};
+    const DescriptorTablePointer pointer{sizeof tables.gdt - 1, reinterpret_cast<u64>(gdt)};
     asm volatile(
         "lgdt %0\n\t"
         "pushq %1\n\t"
@@ -57,9 +63,19 @@ void load_descriptors() {
         : "rax", "memory");
 }
 
-u64 task_state_base() { return reinterpret_cast<u64>(&task); }
+}  // namespace
 
-u64 ring0_stack_top() { return reinterpret_cast<u64>(ring0_stack + sizeof ring0_stack); }
+const std::size_t descriptor_bytes = sizeof(Tables);
+
+void load_descriptors() { load(first); }
+void load_descriptors(void* memory) { load(*static_cast<Tables*>(memory)); }
+
+u64 task_state_base() {
+    const u64* const descriptor = reinterpret_cast<const u64*>(read_gdtr().base + task_state);
+    return (descriptor[0] >> 16 & 0xffffff) | (descriptor[0] >> 56) << 24 | descriptor[1] << 32;
+}
+
+u64 ring0_stack_top() { return reinterpret_cast<u64>(first.ring0_stack + sizeof first.ring0_stack); }
 
 DescriptorTablePointer read_gdtr() {
     DescriptorTablePointer pointer;

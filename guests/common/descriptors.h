@@ -25,9 +25,12 @@ struct [[gnu::packed]] DescriptorTablePointer {
     u64 base;
 };
 
-void load_descriptors();
-u64 task_state_base();
-u64 ring0_stack_top();  // where the processor begins to push when an interrupt leaves ring 3
+void load_descriptors();                // the first processor's
+// Another processor's own GDT and TSS, with their stacks: `descriptor_bytes` bytes of memory, aligned to 16.
+void load_descriptors(void* memory);
+extern const std::size_t descriptor_bytes;
+u64 task_state_base();                  // of the processor that asks
+u64 ring0_stack_top();                  // where the first processor begins to push when an interrupt leaves ring 3
 DescriptorTablePointer read_gdtr();
 DescriptorTablePointer read_idtr();
 

@@ -44,6 +44,7 @@ void report(const InterruptFrame& f) {
 
 extern "C" void dispatch_interrupt(InterruptFrame& frame) {
     if (const InterruptHandler handler = handlers[frame.vector]) return handler(frame);
+    print_lock.unlock();  // perhaps this processor's own: better a mixed line than none
     report(frame);
     exit_machine(1);
 }

@@ -24,6 +24,7 @@ extern "C" void* memset(void* to, int value, std::size_t bytes) {
 namespace guest {
 
 void* MemoryPool::take(u64 bytes, u64 alignment) {
+    const Locked locked{lock_};
     const u64 at = align_up(next_, alignment);
     if (at + bytes > end_ || at + bytes < at) {
         print("not enough memory: ", bytes / kib, " KiB wanted at ", hex(at), ", memory ends at ", hex(end_), "\n");
@@ -34,6 +35,7 @@ void* MemoryPool::take(u64 bytes, u64 alignment) {
 }
 
 u64 MemoryPool::take_from_top(u64 bytes, u64 alignment) {
+    const Locked locked{lock_};
     if (bytes > end_ - next_) return 0;
     const u64 at = (end_ - bytes) & ~(alignment - 1);
     if (at < next_) return 0;

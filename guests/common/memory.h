@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Physical memory that nobody uses yet, handed out from below. Nothing is given back.
+// Physical memory that nobody uses yet, handed out from below, to any processor. Nothing is given back.
 #pragma once
 #include "common/multiboot.h"
+#include "common/spin_lock.h"
 #include "common/types.h"
 
 namespace guest {
@@ -17,6 +18,7 @@ public:
     u64 end() const { return end_; }
 
 private:
+    SpinLock lock_;
     u64 next_, end_;
 };
 

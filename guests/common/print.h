@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// print("value=", hex(v, 16), " count=", n, "\n") to the serial port.
+// print("value=", hex(v, 16), " count=", n, "\n") to the serial port; what one call prints stays together.
 #pragma once
+#include "common/spin_lock.h"
 #include "common/types.h"
 
 namespace guest {
@@ -17,8 +18,11 @@ void print_one(u64 value);
 void print_one(Hex value);
 inline void print_one(u32 value) { print_one(u64{value}); }
 
+inline SpinLock print_lock;
+
 template <class... Items>
 void print(const Items&... items) {
+    const Locked locked{print_lock};
     (print_one(items), ...);
 }
 

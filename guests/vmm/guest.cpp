@@ -71,18 +71,19 @@ void SwitchedState::restore() const {
 
 // ---- a guest ------------------------------------------------------------------------------------------------------------------
 
-Guest::Guest(MemoryPool& pool, const Options& options, const Settings& settings, const MultibootModule& module, unsigned number, unsigned count)
-    : memory_(take_guest_memory(pool, settings)), slice_(settings.slice), alone_(count == 1) {
+Guest::Guest(MemoryPool& pool, const Options& options, const Settings& settings, const MultibootModule& module, const Place& place)
+    : memory_(take_guest_memory(pool, settings)), slice_(settings.slice), alone_(place.on_processor == 1), only_(place.count == 1) {
     static constexpr const char* names[most_guests] = {"guest 1", "guest 2", "guest 3", "guest 4", "guest 5", "guest 6", "guest 7", "guest 8"};
-    name_ = alone_ ? "the guest" : names[number];
+    name_ = only_ ? "the guest" : names[place.number];
     const GuestEntry entry = load_guest(memory_, module);
 
     constexpr u64 apic_base_address = 0xffffff000;
     const u64 apic_page = read_msr(msr_apic_base) & apic_base_address;
     constexpr u16 vpids_of_a_guest = 32;
     vcpu_.name = name_;
-    vcpu_.vpid = settings.vpid ? u16(1 + number * vpids_of_a_guest) : u16(0);
+    vcpu_.vpid = settings.vpid ? u16(1 + place.number * vpids_of_a_guest) : u16(0);
     vcpu_.alone = alone_;
+    vcpu_.own_serial_port = only_;
     if (settings.shadow) {
         vcpu_.shadow = &make<Shadow>(pool, pool, memory_, ShadowOptions{options}, vcpu_.vpid, alone_ ? apic_page : no_device);
     } else {
@@ -94,7 +95,7 @@ Guest::Guest(MemoryPool& pool, const Options& options, const Settings& settings,
            {.rip = entry.rip, .eax = multiboot_loader_magic, .ebx = entry.information, .io_bitmaps = make_io_bitmaps(pool), .msr_bitmap = make_msr_bitmap(pool, settings.shadow, alone_)});
     state_.save();
 
-    print("vmm: ", alone_ ? "a guest" : name_, alone_ ? " of " : ": ", memory_.bytes / mib, " MiB at ", hex(memory_.base), ", ");
+    print("vmm: ", only_ ? "a guest" : name_, only_ ? " of " : ": ", memory_.bytes / mib, " MiB at ", hex(memory_.base), ", ");
     if (settings.shadow) print("mmu=shadow");
     else print("ept=", settings.ept_name, " ad=", on_off(settings.accessed_dirty), " lazy=", on_off(settings.lazy));
     print(" vpid=", on_off(settings.vpid), "\n");

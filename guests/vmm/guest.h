@@ -30,8 +30,13 @@ struct SwitchedState {
 
 class Guest {
 public:
-    // Loads the module; the VMCS is ready. `number` from 0 on, of `count` guests.
-    Guest(MemoryPool& pool, const Options& options, const Settings& settings, const MultibootModule& module, unsigned number, unsigned count);
+    // Where a guest has its place: `number` from 0 on, of `count` guests, of which `on_processor` take turns on this processor.
+    struct Place {
+        unsigned number, count, on_processor;
+    };
+
+    // Loads the module; the VMCS is ready, for the processor that makes it and no other.
+    Guest(MemoryPool& pool, const Options& options, const Settings& settings, const MultibootModule& module, const Place& place);
 
     bool running() const { return vcpu_.running; }
     u32 status() const { return vcpu_.status; }
@@ -44,7 +49,7 @@ private:
     Vcpu vcpu_;
     SwitchedState state_;
     u64 slice_, cycles_ = 0, slices_ = 0;
-    bool alone_;
+    bool alone_, only_;  // on its processor; of all
     const char* name_;
 };
 

@@ -33,7 +33,7 @@ bool passed_through(u16 port) { return (port >= serial_port && port < serial_por
 u32 read_port(u16 port) { return passed_through(port) ? in8(port) : 0xffffffff; }
 
 void write_port(Vcpu& vcpu, u16 port, u32 value) {
-    if (port == serial_port && !vcpu.alone) return put_line(vcpu, char(value));
+    if (port == serial_port && !vcpu.own_serial_port) return put_line(vcpu, char(value));
     if (passed_through(port)) return out8(port, u8(value));
     if (port != exit_port) return;  // as on a machine without such a device
     vcpu.running = false;

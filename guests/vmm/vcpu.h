@@ -25,7 +25,8 @@ struct Vcpu {
     u16 vpid = 0;  // 0: every VM entry and exit flushes
 
     const char* name = "";
-    bool alone = true;      // else several guests take turns: none has the local APIC, and slices end
+    bool alone = true;      // on its processor; else several guests take turns: none has the local APIC, and slices end
+    bool own_serial_port = true;
     bool running = true, slice_over = false;
     char line[120];         // of output, when several guests share the serial port
     unsigned line_used = 0;

@@ -5,7 +5,7 @@
 #include "common/descriptors.h"
 #include "common/print.h"
 #include "common/serial.h"
-#include "local_apic.h"
+#include "common/local_apic.h"
 #include "process/process.h"
 
 extern "C" char system_call_entry[];

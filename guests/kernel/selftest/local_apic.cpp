@@ -2,7 +2,7 @@
 // SDM vol. 3, "Advanced Programmable Interrupt Controller (APIC)": timer and self IPI, by memory and by MSR.
 #include "checks.h"
 #include "common/interrupts.h"
-#include "local_apic.h"
+#include "common/local_apic.h"
 
 namespace guest {
 namespace {

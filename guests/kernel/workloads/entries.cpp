@@ -2,7 +2,7 @@
 // syscall, interrupt: the ways from ring 3 into the kernel and back.
 #include "common/interrupts.h"
 #include "common/print.h"
-#include "local_apic.h"
+#include "common/local_apic.h"
 #include "process/process.h"
 #include "process/system_calls.h"
 #include "user/programs.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Guests that take turns on one processor: each computes what it computes alone, whatever tags or flushes separate them.
+// Several guests, in turns on one processor or on processors of their own: each computes what it computes alone, whatever tags or flushes separate them.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,9 +19,25 @@ std::uint64_t checksum_alone(const std::string& workload) {
     return run_guest({.workload = workload, .vmm = std::nullopt, .settings = {}, .mode = Mode::functional, .elf32 = false}).printed("checksum");
 }
 
-GuestResult run_together(std::size_t count, const std::string& options, Mode mode) {
+GuestResult run_together(std::size_t count, const std::string& options, Mode mode, unsigned cpus = 1) {
     const std::vector<std::string> others(workloads.begin() + 1, workloads.begin() + static_cast<std::ptrdiff_t>(count));
-    return run_guest({.workload = workloads[0], .vmm = options + " mem=64m", .settings = {{"memory.size", "512M"}}, .mode = mode, .elf32 = false}, {}, others);
+    return run_guest({.workload = workloads[0], .vmm = options + " mem=64m", .settings = {{"memory.size", "512M"}, {"machine.cpus", std::to_string(cpus)}}, .mode = mode, .elf32 = false}, {}, others);
+}
+
+// Figures of one processor whose shares do not sum up to its own; counts the others.
+std::vector<std::string> wrong_sums(const Statistics& figures, unsigned cpu, unsigned guests, unsigned& right) {
+    std::vector<std::string> wrong;
+    const auto prefix = fmt::format("cpu{}.guests.outside.", cpu);
+    for (const auto& figure : figures) {
+        if (!figure.name.starts_with(prefix) || figure.name.ends_with(".vmcs")) continue;
+        const auto name = figure.name.substr(prefix.size());
+        std::uint64_t sum = std::get<std::uint64_t>(figure.value);
+        for (unsigned guest = 1; guest <= guests; ++guest) sum += figures.count(fmt::format("cpu{}.guests.{}.{}", cpu, guest, name));
+        const auto own = figures.count(fmt::format("cpu{}.{}", cpu, name));
+        if (sum == own) ++right;
+        else wrong.push_back(fmt::format("cpu{}.{}: {} and {}", cpu, name, own, sum));
+    }
+    return wrong;
 }
 
 class SeveralGuests : public testing::TestWithParam<const char*> {};
@@ -50,15 +66,7 @@ TEST(SeveralGuestsShares, SumUpToTheProcessors) {
         const auto result = run_together(4, "mmu=ept slice=50000", mode);
         ASSERT_TRUE(result.succeeded()) << result.serial;
         unsigned shared = 0;
-        for (const auto& figure : result.figures) {
-            const std::string prefix = "cpu0.guests.outside.";
-            if (!figure.name.starts_with(prefix) || figure.name.ends_with(".vmcs")) continue;
-            const auto name = figure.name.substr(prefix.size());
-            std::uint64_t sum = std::get<std::uint64_t>(figure.value);
-            for (unsigned guest = 1; guest <= 4; ++guest) sum += result.figures.count(fmt::format("cpu0.guests.{}.{}", guest, name));
-            EXPECT_EQ(sum, result.figures.count("cpu0." + name)) << name;
-            ++shared;
-        }
+        EXPECT_THAT(wrong_sums(result.figures, 0, 4, shared), IsEmpty());
         EXPECT_GT(shared, 100U);
         const auto of = [&](const std::string& guest, const std::string& name) { return result.figures.count(fmt::format("cpu0.guests.{}.{}", guest, name)); };
         EXPECT_GT(of("outside", "instructions"), 1000U) << "the VMM before its first guest";
@@ -69,6 +77,56 @@ TEST(SeveralGuestsShares, SumUpToTheProcessors) {
             EXPECT_EQ(of(guest, "vmx.entries"), of(guest, "vmx.exits_total")) << guest;
         }
     }
+}
+
+// Guests with processors of their own: INIT and SIPI start them, and the last one to end ends the machine.
+TEST(PinnedGuests, ComputeWhatEachComputesAlone) {
+    for (const std::string mmu : {"mmu=ept", "mmu=shadow"}) {
+        for (const unsigned cpus : {2U, 4U}) {
+            for (const Mode mode : {Mode::functional, Mode::warm, Mode::timing}) {
+                const auto result = run_together(4, fmt::format("{} slice=50000 cores={}", mmu, cpus), mode, cpus);
+                SCOPED_TRACE(fmt::format("{} cpus={} mode={}\n{}", mmu, cpus, int(mode), result.serial));
+                EXPECT_TRUE(result.succeeded());
+                EXPECT_THAT(broken_laws(result.figures, mode), IsEmpty());
+                EXPECT_EQ(result.serial.find("FAIL"), std::string::npos);
+                for (const auto& workload : workloads) {
+                    const auto name = workload.substr(9, workload.find(' ') - 9);
+                    EXPECT_THAT(result.serial, HasSubstr(fmt::format("{} checksum={:#018x}", name, checksum_alone(workload))));
+                }
+                const unsigned guests = 4 / cpus;
+                for (unsigned cpu = 0; cpu < cpus; ++cpu) {
+                    unsigned shared = 0;
+                    EXPECT_THAT(wrong_sums(result.figures, cpu, guests, shared), IsEmpty());
+                    EXPECT_GT(shared, 100U);
+                    EXPECT_FALSE(result.figures.find(fmt::format("cpu{}.guests.{}.instructions", cpu, guests + 1)));
+                    EXPECT_EQ(result.figures.count(fmt::format("cpu{}.vmx.exits.preemption_timer", cpu)) > 2, guests > 1) << cpu;
+                }
+            }
+        }
+    }
+}
+
+// Guests that share nothing but the third level and memory: what a guest does does not depend on the processor that does it.
+TEST(PinnedGuests, HaveTheExitsThatTheyHaveInTurns) {
+    const auto exits = [](unsigned cpus) {
+        const std::string workload = "workload=churn iters=20";
+        const auto result = run_guest({.workload = workload, .vmm = fmt::format("guests=2 cores={} mem=64m slice=1000000000", cpus), .settings = {{"memory.size", "512M"}, {"machine.cpus", "2"}},
+                                       .mode = Mode::timing, .elf32 = false}, {}, {workload});
+        EXPECT_TRUE(result.succeeded()) << result.serial;
+        return cpus == 1 ? result.figures.count("cpu0.guests.2.vmx.exits.ept_violation") : result.figures.count("cpu1.guests.1.vmx.exits.ept_violation");
+    };
+    // The page of the local APIC, which a guest without others on its processor has for itself, may be one more.
+    const auto in_turns = exits(1), pinned = exits(2);
+    EXPECT_GT(in_turns, 50U);
+    EXPECT_LE(pinned - in_turns, 1U);
+}
+
+TEST(PinnedGuests, NeedTheirProcessors) {
+    const auto result = run_together(4, "cores=4", Mode::functional, 2);
+    EXPECT_FALSE(result.succeeded());
+    EXPECT_THAT(result.serial, HasSubstr("cores=4: processor 2 does not answer"));
+    EXPECT_EQ(result.serial.find("guest 1"), std::string::npos) << "nothing runs until all are there";
+    EXPECT_THAT(run_together(2, "cores=3", Mode::functional, 4).serial, HasSubstr("cores=3: 1 to 2 expected"));
 }
 
 // Two guests that compute, in short turns: with VPIDs each finds its translations again after the other's turn.
