@@ -14,18 +14,19 @@
 
 namespace vtsim::timing {
 
-enum class Form : u8 { any, reg, memory };
-
 // A row of the file before its mnemonics are resolved.
 struct CostRow {
     u16 cost_class;
-    Form form;
+    std::optional<OperandForm> form;    // none: any
     unsigned width;                     // bits, 0: any
-    [[nodiscard]] bool fits(bool memory, unsigned bits) const {
-        return (form == Form::any || (form == Form::memory) == memory) && (width == 0 || width == bits);
+    // Without a row of their own, moves to and from control registers are moves between registers.
+    [[nodiscard]] bool fits(OperandForm wanted, unsigned bits) const {
+        return (!form || form == wanted || (form == OperandForm::reg && wanted != OperandForm::memory)) && (width == 0 || width == bits);
     }
     // The more a row says, the more it counts.
-    [[nodiscard]] unsigned weight() const { return (form != Form::any ? 1U : 0U) + (width != 0 ? 2U : 0U); }
+    [[nodiscard]] unsigned weight() const {
+        return (!form ? 0U : *form == OperandForm::to_control || *form == OperandForm::from_control ? 4U : 1U) + (width != 0 ? 2U : 0U);
+    }
 };
 
 namespace {
@@ -144,7 +145,8 @@ InstructionCosts InstructionCosts::parse(std::string_view toml, std::string_view
         if (!names) wrong("?", "name", "nothing", "a table with the mnemonics of the row");
         check_keys(*row, *names);
         const CostRow entry{static_cast<u16>(result.costs_.size()),
-                            word<Form>(*row, *names, "form", {{"", Form::any}, {"register", Form::reg}, {"memory", Form::memory}}),
+                            word<std::optional<OperandForm>>(*row, *names, "form", {{"", std::nullopt}, {"register", OperandForm::reg}, {"memory", OperandForm::memory},
+                                                                                    {"to control", OperandForm::to_control}, {"from control", OperandForm::from_control}}),
                             number(*row, *names, "width", 0)};
         result.costs_.push_back(parse_cost(*row, *names));
         std::istringstream split{*names};
@@ -158,20 +160,20 @@ InstructionCosts InstructionCosts::parse(std::string_view toml, std::string_view
 }
 
 void InstructionCosts::fill(u16 mnemonic, const std::vector<CostRow>& rows) {
-    for (unsigned memory = 0; memory < 2; ++memory) {
+    for (unsigned form = 0; form < form_count; ++form) {
         for (unsigned width = 0; width < width_count; ++width) {
             const CostRow* best = nullptr;
             for (const auto& row : rows)
-                if (row.fits(memory != 0, 8U << width) && (best == nullptr || row.weight() > best->weight())) best = &row;
-            class_by_mnemonic_[mnemonic][memory * width_count + width] = best != nullptr ? best->cost_class : default_class;
+                if (row.fits(static_cast<OperandForm>(form), 8U << width) && (best == nullptr || row.weight() > best->weight())) best = &row;
+            class_by_mnemonic_[mnemonic][form * width_count + width] = best != nullptr ? best->cost_class : default_class;
         }
     }
 }
 
-u16 InstructionCosts::class_of(u16 mnemonic, bool memory, unsigned width) const {
+u16 InstructionCosts::class_of(u16 mnemonic, OperandForm form, unsigned width) const {
     if (mnemonic >= class_by_mnemonic_.size()) return default_class;
     const auto log2 = static_cast<unsigned>(std::bit_width(width | 8U)) - 4;
-    return class_by_mnemonic_[mnemonic][(memory ? width_count : 0) + std::min(log2, width_count - 1)];
+    return class_by_mnemonic_[mnemonic][static_cast<unsigned>(form) * width_count + std::min(log2, width_count - 1)];
 }
 
 }  // namespace vtsim::timing

@@ -31,6 +31,9 @@ struct InstructionCost {
     Fuse fuse = Fuse::no;
 };
 
+// What an instruction's operands are, as far as its cost depends on it. A move to or from a control or debug register has MOV's mnemonic.
+enum class OperandForm : u8 { reg, memory, to_control, from_control };
+
 // The classes of instructions: mnemonic x form x width -> cost. Built once from a preset, read at decode.
 class InstructionCosts {
 public:
@@ -42,15 +45,16 @@ public:
 
     // The class of an instruction. `mnemonic` is Zydis' number, `width` the operand size in bits (8 to 256).
     // No row of that name: the row without a leading 'v', then the row with the longest fitting "prefix*".
-    [[nodiscard]] u16 class_of(u16 mnemonic, bool memory, unsigned width) const;
+    [[nodiscard]] u16 class_of(u16 mnemonic, OperandForm form, unsigned width) const;
     [[nodiscard]] const InstructionCost& operator[](u16 cost_class) const { return costs_[cost_class]; }
     [[nodiscard]] std::size_t size() const { return costs_.size(); }
 
 private:
     static constexpr unsigned width_count = 6;      // 8, 16, 32, 64, 128, 256 bits
+    static constexpr unsigned form_count = 4;
     void fill(u16 mnemonic, const std::vector<struct CostRow>& rows);
     std::vector<InstructionCost> costs_;
-    std::vector<std::array<u16, 2 * width_count>> class_by_mnemonic_;
+    std::vector<std::array<u16, form_count * width_count>> class_by_mnemonic_;
 };
 
 }  // namespace vtsim::timing

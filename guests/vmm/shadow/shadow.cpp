@@ -423,10 +423,12 @@ void Shadow::emulate_write(Vcpu& vcpu, const Walk& walk, u64 linear) {
     u8 code[longest];
     unsigned available = 0;
     const u64 rip = vmread(Field::guest_rip);
-    for (; available < longest; ++available) {
+    while (available < longest) {
+        const u64 offset = (rip + available) & 4095;
         const Walk fetch = walk_guest(memory_, current_paging(), rip + available, fault_fetch);
         if (!fetch.permitted || !pages_.owns(fetch.frame)) break;
-        code[available] = *memory_.at(fetch.frame << 12 | ((rip + available) & 4095));
+        const u8* const from = memory_.at(fetch.frame << 12);
+        for (u64 at = offset; at < 4096 && available < longest; ++at) code[available++] = from[at];
     }
     const unsigned offset = linear & 4095;
     const TableWrite write = emulate_table_write(vcpu, code, available, memory_.at(walk.frame << 12 | offset));
@@ -451,7 +453,7 @@ void Shadow::emulate_write(Vcpu& vcpu, const Walk& walk, u64 linear) {
 void Shadow::print_summary() const {
     const ShadowCounters& pages = pages_.counters;
     print("vmm: shadow: ", counters_.filled, " entries filled, ", counters_.prefetched, " prefetched, ", counters_.reflected, " faults of the guest's own\n");
-    print("vmm: shadow: CR3 loads: ", counters_.cr3_kept, " of kept roots, ", counters_.cr3_made, " of new ones; INVLPG: ", counters_.invlpg, "; flushes: ", counters_.flushes, "\n");
+    print("vmm: shadow: CR3 loads: ", counters_.cr3_kept, " to kept roots, ", counters_.cr3_made, " to others; INVLPG: ", counters_.invlpg, "; flushes: ", counters_.flushes, "\n");
     print("vmm: shadow: table writes: ", counters_.emulated, " emulated, ", counters_.let_go, " tables let go, ", counters_.synchronised, " synchronised (", counters_.changed,
           " entries had changed), ", counters_.flooded, " flooded, ", counters_.stepped_out, " given up\n");
     print("vmm: shadow: tables: ", pages.pages_made, " made, ", pages.pages_dropped, " dropped, ", pages.evicted, " of them evicted; at most ", pages.peak_pages * 4, " KiB at a time, ",

@@ -31,6 +31,18 @@ bool zero_idiom(const Decoded& decoded) {
     }
 }
 
+timing::OperandForm form_of(const Decoded& decoded, bool memory) {
+    using timing::OperandForm;
+    const auto system = [&](unsigned operand) {
+        if (!decoded.is_register(operand)) return false;
+        const auto kind = ZydisRegisterGetClass(decoded.operand(operand).reg.value);
+        return kind == ZYDIS_REGCLASS_CONTROL || kind == ZYDIS_REGCLASS_DEBUG;
+    };
+    if (memory) return OperandForm::memory;
+    if (decoded.instruction.mnemonic != ZYDIS_MNEMONIC_MOV) return OperandForm::reg;
+    return system(0) ? OperandForm::to_control : system(1) ? OperandForm::from_control : OperandForm::reg;
+}
+
 }  // namespace
 
 timing::InstructionShape timing_shape(const Decoded& decoded, const timing::InstructionCosts& costs, u8 index) {
@@ -62,7 +74,7 @@ timing::InstructionShape timing_shape(const Decoded& decoded, const timing::Inst
         if ((flags->tested & (ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_ZF | ZYDIS_CPUFLAG_SF | ZYDIS_CPUFLAG_OF | ZYDIS_CPUFLAG_PF)) != 0) shape.add_source(dependency::flags);
         if (((flags->modified | flags->set_0 | flags->set_1) & (ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_ZF)) != 0) shape.add_destination(dependency::flags);
     }
-    shape.cost_class = costs.class_of(static_cast<u16>(instruction.mnemonic), memory, instruction.operand_count_visible > 0 && decoded.operand(0).size != 0 ? decoded.operand(0).size : instruction.operand_width);
+    shape.cost_class = costs.class_of(static_cast<u16>(instruction.mnemonic), form_of(decoded, memory), instruction.operand_count_visible > 0 && decoded.operand(0).size != 0 ? decoded.operand(0).size : instruction.operand_width);
     return shape;
 }
 

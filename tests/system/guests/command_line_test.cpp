@@ -43,7 +43,7 @@ TEST(CommandLine, TheVmmRefusesWhatItDoesNotKnow) {
         EXPECT_EQ(result.end.status, 3) << vmm;
         return result.serial.substr(0, result.serial.find('\r'));
     };
-    const std::string keys = "mmu mem guests slice vpid ept ad lazy roots unsync filter large prefetch tables";
+    const std::string keys = "mmu mem guests cores slice vpid ept ad lazy roots unsync filter large prefetch tables";
     EXPECT_EQ(first_line("ept=4k vpdi=on"), "vmm: 'vpdi=on': there is no such key, only: " + keys);
     EXPECT_EQ(first_line("shadow"), "vmm: 'shadow': key=value expected, with one of these keys: " + keys);
     EXPECT_EQ(first_line("mmu=shadows"), "vmm: mmu=ept or shadow expected, not shadows");

@@ -65,12 +65,12 @@ TEST(TimingPresets, OfProcessorsStateEveryParameter) {
         expect_all_stated<CoreModelParams>(*file["core"].as_table(), name + " core");
         expect_all_stated<VmxCostParams>(*file["vmx_cost"].as_table(), name + " vmx_cost");
         const auto costs = InstructionCosts::load(VTSIM_PRESET_DIR "/timing/" + name + ".toml");
-        for (u16 mnemonic = 1; mnemonic <= ZYDIS_MNEMONIC_MAX_VALUE; ++mnemonic) EXPECT_FALSE(costs[costs.class_of(mnemonic, false, 64)].name.empty()) << name << ' ' << mnemonic;
+        for (u16 mnemonic = 1; mnemonic <= ZYDIS_MNEMONIC_MAX_VALUE; ++mnemonic) EXPECT_FALSE(costs[costs.class_of(mnemonic, OperandForm::reg, 64)].name.empty()) << name << ' ' << mnemonic;
     }
 }
 
 const InstructionCost& cost(const InstructionCosts& costs, ZydisMnemonic mnemonic, bool memory, unsigned width) {
-    return costs[costs.class_of(static_cast<u16>(mnemonic), memory, width)];
+    return costs[costs.class_of(static_cast<u16>(mnemonic), memory ? OperandForm::memory : OperandForm::reg, width)];
 }
 
 TEST(BroadwellPreset, TellsFormsAndWidthsApart) {
@@ -91,6 +91,19 @@ TEST(BroadwellPreset, GivesVexFormsTheCostOfTheLegacyForms) {
     EXPECT_EQ(cost(costs, ZYDIS_MNEMONIC_VFMADD213PS, false, 256).latency, 5U) << "longest prefix";
     EXPECT_EQ(cost(costs, ZYDIS_MNEMONIC_PADDD, false, 128).name, "p*");
     EXPECT_EQ(cost(costs, ZYDIS_MNEMONIC_TLBSYNC, false, 64).name, "*");
+}
+
+// Moves with control registers share MOV's mnemonic, not its cost; a table without rows for them takes the one of registers.
+TEST(BroadwellPreset, TellsControlRegistersApart) {
+    const auto costs = InstructionCosts::load(preset);
+    const auto move = [](const InstructionCosts& table, OperandForm form) { return table[table.class_of(ZYDIS_MNEMONIC_MOV, form, 64)]; };
+    EXPECT_EQ(move(costs, OperandForm::to_control).latency, 186U);
+    EXPECT_EQ(move(costs, OperandForm::from_control).latency, 4U);
+    EXPECT_EQ(move(costs, OperandForm::from_control).uops, 4U);
+    EXPECT_EQ(move(costs, OperandForm::reg).uops, 1U);
+    const auto plain = InstructionCosts::parse("[core]\ninstructions = [{name = \"mov\", form = \"register\", latency = 7}, {name = \"mov\", form = \"memory\", latency = 9}]", "plain");
+    EXPECT_EQ(move(plain, OperandForm::to_control).latency, 7U);
+    EXPECT_EQ(move(plain, OperandForm::memory).latency, 9U);
 }
 
 // Where the cores differ, by LLVM's machine models: HWWriteResPair and SKXWriteResPair of WriteADC, WriteFMul, WriteFAdd, WriteAESDecEnc.
