@@ -297,9 +297,9 @@ void Core::charge_fetch(const mmu::Translation& translation) {
     if (parts.total() != 0) model.note_fetch_miss(parts);
 }
 
-void Core::account_interrupt() {
+void Core::account_delivery() {
     if (mode_ != Mode::timing) return;
-    model.serialise();
+    serialise();
     model.charge(timing::Bucket::interrupt, params.core.interrupt_delivery);
 }
 

@@ -212,7 +212,7 @@ public:
     std::optional<events::Delivery> pending_delivery;
     void init_reset();                      // INIT: SDM vol. 3, "Processor State After Reset", column INIT; then wait-for-SIPI, the bootstrap processor restarts
     void start_up(u8 vector);               // SIPI
-    void account_interrupt();
+    void account_delivery();                // timing mode: an event has gone through the interrupt table
     // Cycle at which something of the core itself is due (local APIC timer, VMX-preemption timer); ~0 for nothing.
     [[nodiscard]] u64 next_deadline() const;
     timing::VmTransition transition;

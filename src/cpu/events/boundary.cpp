@@ -79,7 +79,6 @@ bool take_interrupt(Core& core, bool shadow) {
         return true;
     }
     if (!enabled || shadow) return false;
-    core.account_interrupt();
     deliver(core, {.vector = core.apic->acknowledge(), .type = Type::external});
     return true;
 }

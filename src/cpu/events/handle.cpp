@@ -96,6 +96,7 @@ void deliver(Core& core, const Delivery& delivery) {
         const Event event = deliver_once(core, d);
         const bool switched = std::exchange(core.task_switched, false);
         if (!event) {
+            core.account_delivery();
             if (d.type == Type::external) ++core.stats.interrupts;
             else ++core.stats.exceptions;
             core.s.blocked_by_sti = core.s.blocked_by_mov_ss = false;

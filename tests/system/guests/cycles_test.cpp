@@ -25,8 +25,10 @@ protected:
 
 using PointerChase = EachPreset;
 using Vmcall = EachPreset;
+using Delivery = EachPreset;
 
 INSTANTIATE_TEST_SUITE_P(Timing, PointerChase, testing::Values("haswell", "broadwell", "skylake-sp"));
+INSTANTIATE_TEST_SUITE_P(Timing, Delivery, testing::Values("haswell", "broadwell", "skylake-sp"));
 INSTANTIATE_TEST_SUITE_P(Timing, Vmcall, testing::Values("haswell", "broadwell", "skylake-sp"));
 
 // Large pages: the TLB never misses, and one level of the caches holds the cycle but the one above does not.
@@ -60,6 +62,19 @@ TEST_P(Vmcall, TakesExitAndHandlerAndEntryByTheGuestsOwnClock) {
     const double frame = static_cast<double>(result.printed("empty"));
     EXPECT_GT(frame, 0);
     EXPECT_NEAR(measured, transition + frame, 5) << mean("exit_cycles") << " + " << mean("handler_cycles") << " + " << mean("entry_cycles");
+}
+
+// Whatever goes through the interrupt table: page faults, INT n, interrupts of the local APIC; alone, and in a guest that takes them without exits.
+TEST_P(Delivery, CostsTheSameForEveryEvent) {
+    for (const std::string workload : {"fork children=3", "interrupt count=500"}) {
+        for (const auto& vmm : {std::optional<std::string>{}, std::optional<std::string>{"ept=2m"}}) {
+            const auto result = run_guest({.workload = workload, .vmm = vmm, .settings = {}, .mode = Mode::timing, .elf32 = false, .preset = GetParam()});
+            ASSERT_TRUE(result.succeeded()) << result.serial;
+            const auto events = result.figures.count("cpu0.exceptions") + result.figures.count("cpu0.interrupts");
+            EXPECT_GT(events, 300U) << workload;
+            EXPECT_EQ(result.figures.count("cpu0.cycle_stack.interrupt"), events * static_cast<std::uint64_t>(preset("core.interrupt_delivery"))) << workload;
+        }
+    }
 }
 
 // All penalties are gone, whichever processor CPUID names: a dependent load takes the cycle of the instruction and one of the memory, wherever the line is.
