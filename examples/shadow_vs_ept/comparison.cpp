@@ -22,6 +22,14 @@ constexpr Setup all_setups[] = {
     {"EPT 2 MiB, no VPID", "ept_2m_no_vpid", "ept=2m vpid=off"},
 };
 
+constexpr Setup variants[] = {
+    {"shadow, every table write emulated", "shadow_no_unsync", "mmu=shadow unsync=off"},
+    {"shadow, every page fault exits", "shadow_no_filter", "mmu=shadow filter=off"},
+    {"shadow, no prefetch", "shadow_no_prefetch", "mmu=shadow prefetch=1"},
+    {"shadow, 4 KiB only", "shadow_no_large", "mmu=shadow large=off"},
+    {"shadow, one root", "shadow_one_root", "mmu=shadow roots=1"},
+};
+
 constexpr Workload all_workloads[] = {
     {"churn", "churn pages=4k", "churn iters=20 pages=4k", "pages are mapped, touched and unmapped again, an INVLPG each"},
     {"fork", "fork pages=4k", "fork children=4 pages=4k", "copy-on-write between a process and its children"},
@@ -88,10 +96,28 @@ void read_figures(Measurement& out, Statistics figures) {
     out.figures = std::move(figures);
 }
 
+const std::string kernel = VTSIM_GUEST_DIR "/kernel.elf", vmm = VTSIM_GUEST_DIR "/vmm.elf";
+
+Measurement run(const Config& config, const Image& image, const Setup& setup) {
+    Machine machine{config};
+    std::string serial;
+    machine.on_serial([&](std::string_view text) { serial += text; });
+    machine.load(image);
+    const auto result = machine.run();
+    constexpr int guest_success = 1;     // (0 << 1) | 1
+    if (result.status != guest_success) throw InputError(fmt::format("{}, {}: ended with status {}: {}\n{}", image.command_line, setup.name, result.status, result.message, serial));
+    Measurement out;
+    read_serial(out, serial);
+    read_figures(out, machine.statistics());
+    out.seconds = static_cast<double>(out.cycles) / static_cast<double>(config.get("core.frequency_hz").to_number<std::uint64_t>());
+    return out;
+}
+
 }  // namespace
 
 std::span<const Setup> setups() { return all_setups; }
 const Setup& native() { return all_setups[0]; }
+std::span<const Setup> shadow_variants() { return variants; }
 std::span<const Workload> workloads() { return all_workloads; }
 
 Measurement measure(const std::string& command_line, const Setup& setup, const std::string& preset) {
@@ -99,20 +125,14 @@ Measurement measure(const std::string& command_line, const Setup& setup, const s
     config.set("machine.mode", "warm");
     config.set("machine.roi_mode", "timing");
     config.set("machine.roi_stats", "true");
-    Machine machine{config};
-    std::string serial;
-    machine.on_serial([&](std::string_view text) { serial += text; });
-    const std::string kernel = VTSIM_GUEST_DIR "/kernel.elf", vmm = VTSIM_GUEST_DIR "/vmm.elf";
-    if (setup.vmm == nullptr) machine.load({.path = kernel, .command_line = command_line, .initrd = "", .modules = {}});
-    else machine.load({.path = vmm, .command_line = setup.vmm, .initrd = "", .modules = {{kernel, command_line}}});
-    const auto result = machine.run();
-    constexpr int guest_success = 1;     // (0 << 1) | 1
-    if (result.status != guest_success) throw InputError(fmt::format("{}, {}: ended with status {}: {}\n{}", command_line, setup.name, result.status, result.message, serial));
-    Measurement out;
-    read_serial(out, serial);
-    read_figures(out, machine.statistics());
-    out.seconds = static_cast<double>(out.cycles) / static_cast<double>(config.get("core.frequency_hz").to_number<std::uint64_t>());
-    return out;
+    if (setup.vmm == nullptr) return run(config, {.path = kernel, .command_line = command_line, .initrd = "", .modules = {}}, setup);
+    return run(config, {.path = vmm, .command_line = setup.vmm, .initrd = "", .modules = {{kernel, command_line}}}, setup);
+}
+
+Measurement measure_together(const std::string& command_line, const Setup& setup, unsigned guests, unsigned slice, const std::string& preset) {
+    auto config = Config::preset(preset);
+    config.set("machine.mode", "timing");
+    return run(config, {.path = vmm, .command_line = fmt::format("{} guests={} slice={} mem=32m", setup.vmm, guests, slice), .initrd = "", .modules = {{kernel, command_line}}}, setup);
 }
 
 double Measurement::per_operation(std::uint64_t amount) const { return operations == 0 ? 0 : static_cast<double>(amount) / static_cast<double>(operations); }

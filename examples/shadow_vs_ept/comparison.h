@@ -18,6 +18,8 @@ struct Setup {
 };
 std::span<const Setup> setups();                        // the first one is native
 const Setup& native();
+// Shadow paging with one of its means turned off (guests/README.md, "Shadow paging").
+std::span<const Setup> shadow_variants();
 
 struct Workload {
     const char* key;            // for filters: "gups_4k"
@@ -47,5 +49,8 @@ struct Measurement {
 
 // Runs a machine of that preset (vtsim config --presets). Throws InputError with the serial output when the kernel fails.
 Measurement measure(const std::string& command_line, const Setup& setup, const std::string& preset = "broadwell");
+
+// `guests` guests that all run the workload, in turns of `slice` cycles on one processor; all of the run, in timing mode, from the VMM's first instruction to its last.
+Measurement measure_together(const std::string& command_line, const Setup& setup, unsigned guests, unsigned slice, const std::string& preset = "broadwell");
 
 }  // namespace vtsim::comparison

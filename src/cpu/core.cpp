@@ -300,6 +300,7 @@ void Core::charge_fetch(const mmu::Translation& translation) {
 void Core::account_delivery() {
     if (mode_ != Mode::timing) return;
     serialise();
+    interrupted_string = no_string;
     model.charge(timing::Bucket::interrupt, params.core.interrupt_delivery);
 }
 

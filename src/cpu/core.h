@@ -204,6 +204,9 @@ public:
     // Events between instructions (events/).
     bool task_switched = false;             // the instruction being executed has switched tasks: a fault belongs to the new one
     bool mtf_pending = false;               // a monitor-trap-flag exit is due
+    bool between_elements = false;          // a repeated string instruction has left off for a trap after an element
+    static constexpr u64 no_string = ~u64{0};
+    u64 interrupted_string = no_string;     // RIP of one that has left off and begins without its start-up
     bool event_delivered = false;           // the instruction just executed delivered an event: no single-step trap
     bool iret_unblocked_nmi = false;        // the instruction being executed is an IRET that ended NMI blocking
     u64 preemption_deadline = ~u64{0};      // TSC value at which the VMX-preemption timer expires

@@ -270,7 +270,8 @@ Stop Core::execute(u64 until_cycle) {
             const u64 before = instructions();
             run_one();
             in_step_ = false;
-            events::after_step(*this, trap_after, instructions() != before);
+            const bool element = std::exchange(between_elements, false);
+            events::after_step(*this, trap_after, element || instructions() != before);
             if (shadow) events::end_of_shadow(*this);
             continue;
         }

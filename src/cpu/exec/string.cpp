@@ -2,7 +2,9 @@
 // MOVS, STOS, LODS, CMPS, SCAS with their repeat prefixes. A repeated instruction commits after every element, so that faults and interrupts find the registers where a
 // restart goes on. SDM vol. 2, "REP/REPE/REPZ/REPNE/REPNZ - Repeat String Operation Prefix".
 #include <algorithm>
+#include <utility>
 
+#include "cpu/events/events.h"
 #include "cpu/exec/alu.h"
 #include "cpu/exec/build.h"
 #include "cpu/exec/sse.h"
@@ -82,7 +84,7 @@ arch::Outcome<u8*> touch_run(Core& core, u64 linear, u64 bytes, bool write, u64&
 // end of a page. Returns the number of elements done; 0: one at a time, please.
 template <StringOp kind, class T>
 arch::Outcome<u64> timed_run(Core& core, const MicroOp& op, u64 count) {
-    if (core.decode_mode.single_step || !core.code64() || op.address_size() != AddressSize::a64 || (core.s.rflags & arch::rflags::df) != 0 || op.src >= arch::fs) return u64{0};
+    if (!core.code64() || op.address_size() != AddressSize::a64 || (core.s.rflags & arch::rflags::df) != 0 || op.src >= arch::fs) return u64{0};
     const u64 to = core.s.gpr[arch::rdi], from = core.s.gpr[arch::rsi];
     const auto whole = [](u64 bytes) { return bytes - bytes % sizeof(T); };
     u64 bytes = whole(std::min(count * sizeof(T), page_size - (to & page_offset_mask)));
@@ -148,22 +150,31 @@ u64 bulk(Core& core, const MicroOp& op, u64 count) {
     return bytes / sizeof(T);
 }
 
+// Goes on later, with the next element.
+Event interrupt_string(Core& core, const MicroOp& op) {
+    core.interrupted_string = core.rip_of(op);
+    return {arch::EventKind::restart, 0, 0};
+}
+
 template <StringOp kind, class T>
 [[gnu::noinline]] Event run_string(Core& core, const MicroOp& op) {
     const u64 mask = address_mask(op);
     if ((op.flags & (MicroOp::rep | MicroOp::repne)) == 0) return element<kind, T>(core, op, mask);
+    const bool goes_on = std::exchange(core.interrupted_string, Core::no_string) == core.rip_of(op);
     if constexpr (kind == StringOp::movs || kind == StringOp::stos)
-        if (core.mode() == Mode::timing) core.model.charge(timing::Bucket::instruction_issue, core.params.core.string_startup);
+        if (core.mode() == Mode::timing && !goes_on) core.model.charge(timing::Bucket::instruction_issue, core.params.core.string_startup);
+    // A trap or a monitor-trap-flag exit after each element: SDM vol. 2, "REP/REPE/REPZ/REPNE/REPNZ"; vol. 3, "Monitor Trap Flag".
+    const bool traps = (core.s.rflags & arch::rflags::tf) != 0 || events::single_steps(core);
     for (;;) {
         u64 count = core.s.gpr[arch::rcx] & mask;
         if (count == 0) return {};
         if constexpr (kind == StringOp::movs || kind == StringOp::stos) {
-            const auto run = core.decode_mode.timed ? timed_run<kind, T>(core, op, count) : arch::Outcome<u64>{bulk<kind, T>(core, op, count)};
+            const auto run = traps ? arch::Outcome<u64>{u64{0}} : core.decode_mode.timed ? timed_run<kind, T>(core, op, count) : arch::Outcome<u64>{bulk<kind, T>(core, op, count)};
             if (!run) return run.event;
             if (const u64 done = run.value; done != 0) {
                 set_counter(core, arch::rcx, count - done, mask);
                 if (count == done) return {};
-                if (core.attention) return {arch::EventKind::restart, 0, 0};
+                if (core.attention || core.model.cycles() >= core.cycle_limit) return interrupt_string(core, op);
                 continue;
             }
         }
@@ -173,8 +184,9 @@ template <StringOp kind, class T>
             const bool equal = core.s.lazy.zero(core.s.rflags);
             if (equal == ((op.flags & MicroOp::repne) != 0)) return {};
         }
-        // Interrupts and traps are taken between elements.
-        if (count != 0 && (core.attention || core.decode_mode.single_step)) return {arch::EventKind::restart, 0, 0};
+        if (count == 0) return {};
+        if (traps) core.between_elements = core.attention = true;
+        if (core.attention || core.model.cycles() >= core.cycle_limit) return interrupt_string(core, op);
     }
 }
 
