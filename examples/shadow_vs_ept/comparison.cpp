@@ -105,7 +105,7 @@ Measurement run(const Config& config, const Image& image, const Setup& setup) {
     machine.load(image);
     const auto result = machine.run();
     constexpr int guest_success = 1;     // (0 << 1) | 1
-    if (result.status != guest_success) throw InputError(fmt::format("{}, {}: ended with status {}: {}\n{}", image.command_line, setup.name, result.status, result.message, serial));
+    if (result.status != guest_success) throw InputError(fmt::format("{}, {}: ended with status {}: {}\n{}", image.modules.empty() ? image.command_line : image.modules.front().command_line, setup.name, result.status, result.message, serial));
     Measurement out;
     read_serial(out, serial);
     read_figures(out, machine.statistics());
