@@ -62,12 +62,14 @@ protected:
 TEST_P(Checksums, AreRightInEveryConfiguration) {
     constexpr std::uint64_t cheap = 3'000'000;          // instructions: the larger sizes of a workload run in functional mode only
     const bool is_cheap = check({Mode::functional, "2m", nullptr}) < cheap;
-    if (!GetParam().native_only()) check({Mode::functional, "2m", "ept=2m vpid=on"});
+    if (!GetParam().native_only())
+        for (const char* vmm : {"ept=2m vpid=on", "mmu=shadow"}) check({Mode::functional, "2m", vmm});
     if (!is_cheap) return;
     for (const Variant variant : {Variant{Mode::warm, "4k", nullptr}, {Mode::timing, "4k", nullptr}, {Mode::timing, "1g", nullptr}, {Mode::functional, "4k", nullptr}}) check(variant);
     if (GetParam().native_only()) return;
     for (const Variant variant : {Variant{Mode::timing, "4k", "ept=4k vpid=on"}, {Mode::timing, "4k", "ept=4k vpid=off ad=off"}, {Mode::timing, "2m", "ept=2m lazy=off"},
                                   {Mode::timing, "4k", "ept=2m vpid=off"}, {Mode::timing, "1g", "ept=4k lazy=off"}, {Mode::warm, "2m", "ept=4k"},
+                                  {Mode::timing, "4k", "mmu=shadow"}, {Mode::warm, "2m", "mmu=shadow vpid=off"}, {Mode::functional, "1g", "mmu=shadow roots=1 tables=64"},
                                   {Mode::timing, "2m", "ept=1g", "2G"}, {Mode::functional, "4k", "ept=1g vpid=off ad=off lazy=off", "2G"}})
         check(variant);
 }
