@@ -7,7 +7,7 @@
 #include "cpu/events/events.h"
 #include "cpu/exec/alu.h"
 #include "cpu/exec/build.h"
-#include "cpu/exec/sse.h"
+#include "cpu/exec/vector/move.h"
 
 namespace vtsim::cpu::exec {
 namespace {

@@ -2,7 +2,7 @@
 // Control and status of the x87 unit, its environment in memory, FXSAVE and FXRSTOR.
 #include <emmintrin.h>
 
-#include "cpu/exec/sse.h"
+#include "cpu/exec/vector/move.h"
 #include "cpu/exec/x87.h"
 
 namespace vtsim::cpu::exec {

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Floating point computed by the host under the guest's MXCSR: rounding, DAZ and FTZ are exact, and the flags that the host raises are the guest's.
+// SDM vol. 1, "SIMD Floating-Point Exceptions".
+#pragma once
+
+#include "cpu/exec/vector/operands.h"
+
+namespace vtsim::cpu::exec {
+
+namespace mxcsr {
+inline constexpr u32 flags = 0x3f, masks = 0x1f80, invalid = 1, denormal = 2, zero_divide = 4, overflow = 8, underflow = 0x10, precision = 0x20, underflow_mask = 0x800, rounding = 0x6000,
+                     denormals_are_zero = 0x40, flush_to_zero = 0x8000;
+inline constexpr u32 before_computing = invalid | denormal | zero_divide;
+}  // namespace mxcsr
+
+// Lanes of the result that can be tiny: those of instructions that round.
+enum class Tiny : u8 { never, singles, doubles, first_single, first_double };
+
+template <Tiny lanes>
+bool has_denormal(__m128i result) {
+    arch::VectorRegister r{};
+    __builtin_memcpy(&r, &result, sizeof result);
+    const auto single = [&](unsigned i) { return (r.d[i] & 0x7f80'0000) == 0 && (r.d[i] & 0x7f'ffff) != 0; };
+    const auto wide = [&](unsigned i) { return (r.q[i] & 0x7ff0'0000'0000'0000) == 0 && (r.q[i] & 0xf'ffff'ffff'ffff) != 0; };
+    if constexpr (lanes == Tiny::first_single) return single(0);
+    else if constexpr (lanes == Tiny::first_double) return wide(0);
+    else if constexpr (lanes == Tiny::singles) return single(0) || single(1) || single(2) || single(3);
+    else if constexpr (lanes == Tiny::doubles) return wide(0) || wide(1);
+    else return false;
+}
+
+// The exceptions of an instruction as the guest sees them, from those that the host raised with all of them masked. SDM vol. 1, "Response to Multiple SIMD
+// Floating-Point Exceptions": an unmasked one that is found before computing keeps the instruction from computing. Unmasked, underflow is raised for exact results too; PE beside unmasked
+// overflow or underflow stays that of the masked response.
+inline u32 seen_by_guest(u32 raised, u32 guest, bool tiny) {
+    const u32 unmasked = ~guest >> 7;
+    if ((raised & unmasked & mxcsr::before_computing) != 0) return raised & mxcsr::before_computing;
+    if ((unmasked & mxcsr::underflow) != 0 && tiny) return raised | mxcsr::underflow;
+    return raised;
+}
+
+// Takes over what an instruction raised. #XM (or #UD without CR4.OSXMMEXCPT) when one of them is unmasked: then the destination stays as it was.
+inline arch::Event raise_simd(Core& core, u32 raised) {
+    const u32 guest = core.s.mxcsr;
+    core.s.mxcsr |= raised;
+    if ((raised & ~(guest >> 7)) == 0) return {};
+    return (core.s.cr4 & arch::cr4::osxmmexcpt) == 0 ? arch::undefined_opcode : arch::exception(arch::Vector::xm);
+}
+
+// Runs `compute`, which returns a Value, with the guest's rounding and denormal rules and all exceptions masked. `change`: bits of MXCSR to turn over meanwhile.
+template <Tiny lanes, Encoding encoding, class Compute>
+arch::Outcome<Value> under_guest_mxcsr(Core& core, Compute compute, u32 set = 0, u32 clear = 0) {
+    const u32 host = _mm_getcsr();
+    const u32 guest = (core.s.mxcsr & ~clear) | set;
+    const u32 rules = (guest & mxcsr::underflow_mask) != 0 ? guest : guest & ~mxcsr::flush_to_zero;       // results are flushed where underflow is masked
+    _mm_setcsr((rules & ~mxcsr::flags) | mxcsr::masks);
+    const Value result = compute();
+    __asm__ volatile("" ::"x"(result.lo), "x"(result.hi) : "memory");       // computed before the flags are read
+    const u32 raised = _mm_getcsr() & mxcsr::flags;
+    _mm_setcsr(host);
+    const bool tiny = has_denormal<lanes>(result.lo) || (encoding == Encoding::vex256 && has_denormal<lanes>(result.hi));
+    if (const auto event = raise_simd(core, seen_by_guest(raised, guest, tiny))) return event;
+    return result;
+}
+
+// dst = f(first, second). `bytes` of a memory operand: 0 for as many as the vector has; a scalar instruction (4 or 8) computes in the low half only.
+template <Binary f, unsigned bytes, Tiny lanes>
+struct Arithmetic {
+    template <Encoding given>
+    static arch::Event body(Core& core, const MicroOp& op) {
+        constexpr Encoding encoding = bytes != 0 && given == Encoding::vex256 ? Encoding::vex128 : given;
+        constexpr unsigned in_memory = bytes != 0 ? bytes : vector_bytes<encoding>;
+        const auto b = second_source<in_memory, encoding == Encoding::legacy && bytes == 0>(core, op);
+        if (!b) return b.event;
+        const __m128i lo = low_half(core, op.src), hi = high_half(core, op.src);
+        const auto result = under_guest_mxcsr<lanes, encoding>(core, [&] { return Value{f(lo, b.value.lo), encoding == Encoding::vex256 ? f(hi, b.value.hi) : _mm_setzero_si128()}; });
+        if (result) set_result<encoding>(core, op.dst, result.value.lo, result.value.hi);
+        return result.event;
+    }
+};
+
+}  // namespace vtsim::cpu::exec
