@@ -122,8 +122,10 @@ __m128i aeskeygenassist(__m128i key, u8 round_constant) {
 
 __m128i pclmulqdq(__m128i a, __m128i b, u8 imm) {
     const u64 x = lanes_of<u64>(a)[imm & 1], y = lanes_of<u64>(b)[imm >> 4 & 1];
+    std::array<u128, 16> multiples{0, x};                        // by four coefficients at a time
+    for (unsigned i = 2; i < 16; ++i) multiples[i] = multiples[i / 2] << 1 ^ multiples[i & 1];
     u128 product = 0;
-    for (unsigned i = 0; i < 64; ++i) product ^= (u128{x} << i) & -(u128{y >> i & 1});
+    for (unsigned i = 64; i > 0; i -= 4) product = product << 4 ^ multiples[y >> (i - 4) & 15];
     return vector_of_lanes(std::array{static_cast<u64>(product), static_cast<u64>(product >> 64)});
 }
 
