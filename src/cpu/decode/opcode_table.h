@@ -33,6 +33,7 @@ enum class Needs : u8 {
     x87,       // #NM when CR0.EM or CR0.TS
     mmx,       // #UD when CR0.EM, #NM when CR0.TS
     wait,      // #NM when CR0.MP and CR0.TS
+    avx,       // #UD when not CR4.OSXSAVE, XCR0[2:1] is not 11b or not in protected mode, #NM when CR0.TS
 };
 
 // Instructions on 32- and 64-bit registers that can be executed together with a neighbour (exec/pairs.h).
