@@ -12,6 +12,8 @@ inline constexpr u64 vme = bit(0), pvi = bit(1), tsd = bit(2), de = bit(3), pse 
                      osxmmexcpt = bit(10), umip = bit(11), la57 = bit(12), vmxe = bit(13), smxe = bit(14), fsgsbase = bit(16), pcide = bit(17), osxsave = bit(18),
                      smep = bit(20), smap = bit(21), pke = bit(22);
 }
+// State components: bits of XCR0, IA32_XSS and the masks of the XSAVE family. SDM vol. 1, "XSAVE-Supported Features and State-Component Bitmaps".
+namespace xcr0 { inline constexpr u64 x87 = bit(0), sse = bit(1), avx = bit(2), pkru = bit(9); }
 namespace rflags {
 inline constexpr u64 cf = bit(0), one = bit(1), pf = bit(2), af = bit(4), zf = bit(6), sf = bit(7), tf = bit(8), if_ = bit(9), df = bit(10), of = bit(11), iopl = bit(12) | bit(13),
                      nt = bit(14), rf = bit(16), vm = bit(17), ac = bit(18), vif = bit(19), vip = bit(20), id = bit(21);

@@ -57,7 +57,8 @@ struct State {
     u32 mxcsr = 0x1f80;
 
     u64 cr0 = 0x60000010, cr2 = 0, cr3 = 0, cr4 = 0, cr8 = 0;
-    u64 xcr0 = 1;
+    u64 xcr0 = 1, xss = 0;             // state components that XSAVE and, for supervisor state, XSAVES manage
+    u32 pkru = 0;
     std::array<u64, 8> dr{0, 0, 0, 0, 0, 0, 0xffff0ff0, 0x400};
     DescriptorTable gdtr, idtr;
     std::array<u64, 4> pdpte{};        // PAE paging: the PDPTE registers

@@ -106,6 +106,8 @@ void Core::segments_changed() {
     decode_mode.code64 = s.code64();
     decode_mode.default32 = !decode_mode.code64 && s.segment[arch::cs].default_big();
     decode_mode.stack32 = !decode_mode.code64 && s.segment[arch::ss].default_big();
+    constexpr u64 both = arch::xcr0::sse | arch::xcr0::avx;
+    decode_mode.avx_disabled = (s.cr4 & arch::cr4::osxsave) == 0 || (s.xcr0 & both) != both || !s.protected_mode() || s.virtual8086();
     rebuild_mode_bits();
 }
 
@@ -135,6 +137,7 @@ void Core::context_changed() {
     context.global_pages = (s.cr4 & arch::cr4::pge) != 0;
     context.pcid_enabled = (s.cr4 & arch::cr4::pcide) != 0;
     context.protection_keys = (s.cr4 & arch::cr4::pke) != 0;
+    context.pkru = s.pkru;
     context.cr3 = s.cr3;
     for (unsigned i = 0; i < 4; ++i) context.pdpte[i] = s.pdpte[i];
     vmx->complete(context);
@@ -345,7 +348,7 @@ void Core::init_reset() {
     s.vector = old.vector;
     s.mxcsr = old.mxcsr;
     s.x87 = old.x87;
-    s.xcr0 = old.xcr0;
+    s.xcr0 = old.xcr0, s.xss = old.xss, s.pkru = old.pkru;
     s.star = old.star, s.lstar = old.lstar, s.cstar = old.cstar, s.sfmask = old.sfmask, s.kernel_gs_base = old.kernel_gs_base, s.tsc_aux = old.tsc_aux;
     s.sysenter_cs = old.sysenter_cs, s.sysenter_esp = old.sysenter_esp, s.sysenter_eip = old.sysenter_eip;
     s.pat = old.pat, s.debugctl = old.debugctl, s.misc_enable = old.misc_enable, s.apic_base = old.apic_base, s.feature_control = old.feature_control;

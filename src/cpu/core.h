@@ -69,9 +69,10 @@ struct DecodeMode {
     bool task_switched = false;    // CR0.TS
     bool wait_traps = false;       // CR0.MP and CR0.TS
     bool sse_disabled = false;     // CR0.EM or not CR4.OSFXSR
+    bool avx_disabled = true;      // not CR4.OSXSAVE, not both SSE and AVX state in XCR0, real-address or virtual-8086 mode
     [[nodiscard]] u64 bits() const {
         return u64{code64} | u64{default32} << 1 | u64{stack32} << 2 | u64{timed} << 3 | u64{single_step} << 4 | u64{emulation} << 5 | u64{task_switched} << 6 |
-               u64{wait_traps} << 7 | u64{sse_disabled} << 8 | u64{warm} << 9;
+               u64{wait_traps} << 7 | u64{sse_disabled} << 8 | u64{warm} << 9 | u64{avx_disabled} << 10;
     }
 };
 
@@ -153,8 +154,8 @@ public:
 
     // Derived state: call what fits after changing the state.
     void privilege_changed();      // CPL or RFLAGS.AC changed: tags
-    void context_changed();        // CR0, CR3, CR4, EFER, EPT, VPID changed: paging context, decode mode, tags
-    void segments_changed();       // CS or SS or a flat assumption changed: decode mode
+    void context_changed();        // CR0, CR3, CR4, XCR0, EFER, PKRU, EPT, VPID changed: paging context, decode mode, tags
+    void segments_changed();       // CS or SS or RFLAGS.VM or a flat assumption changed: decode mode
 
     // Memory operand of a micro-op. Segment checks included (#GP/#SS); faults park their details in `fault`.
     [[nodiscard]] u64 effective_address(const MicroOp& op) const;                               // offset, truncated to the address size

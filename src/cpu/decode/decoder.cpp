@@ -51,7 +51,8 @@ Event missing(Core& core, const MicroOp& op) {
     return arch::undefined_opcode;
 }
 
-// What CR0 and CR4 make of an instruction before it does anything. SDM vol. 3, "Emulation Mode and Task Switching" tables.
+// What CR0, CR4 and XCR0 make of an instruction before it does anything. SDM vol. 3, "Emulation Mode and Task Switching" tables; vol. 2, "Instruction Exception
+// Specification".
 Handler trapped(Needs needs, const DecodeMode& mode) {
     switch (needs) {
         case Needs::sse:
@@ -67,6 +68,10 @@ Handler trapped(Needs needs, const DecodeMode& mode) {
             return nullptr;
         case Needs::wait:
             if (mode.wait_traps) return &complex_end<device_not_available>;
+            return nullptr;
+        case Needs::avx:
+            if (mode.avx_disabled) return &complex_end<undefined>;
+            if (mode.task_switched) return &complex_end<device_not_available>;
             return nullptr;
         default: return nullptr;
     }

@@ -229,6 +229,7 @@ Event xsetbv(Core& core, const MicroOp&) {
     const u64 value = core.s.gpr[arch::rdx] << 32 | static_cast<u32>(core.s.gpr[arch::rax]);
     if ((value & x87) == 0 || (value & ~(x87 | sse)) != 0) return arch::general_protection();
     core.s.xcr0 = value;
+    core.context_changed();
     return {};
 }
 
