@@ -49,11 +49,13 @@ void compare_registers(Differences& d, const Case& c, const Outcome& native, con
     d.check("fcw", n.fx.control, s.fx.control);
     d.check("fsw", n.fx.status, s.fx.status);
     d.check("x87 tags", n.fx.tags, s.fx.tags);
-    // Whether a result that overflows or underflows unmasked is inexact too is not computed (exec/sse_float.cpp).
+    // Whether a result that overflows or underflows unmasked is inexact too is not computed (exec/vector/mxcsr.h).
     const u32 inexact = (n.fx.mxcsr & ~(n.fx.mxcsr >> 7) & 0x18) != 0 ? 0x20 : 0;
     d.check("mxcsr", n.fx.mxcsr & ~inexact, s.fx.mxcsr & ~inexact);
     for (unsigned i = 0; i < 8; ++i) d.check_bytes(fmt::format("st{}", i), n.fx.st[i], s.fx.st[i], 10);
     for (unsigned i = 0; i < 16; ++i) d.check_bytes(fmt::format("xmm{}", i), n.fx.xmm[i], s.fx.xmm[i], 16);
+    if (__builtin_cpu_supports("avx"))
+        for (unsigned i = 0; i < 16; ++i) d.check_bytes(fmt::format("upper half of ymm{}", i), n.high[i].data(), s.high[i].data(), 16);
 }
 
 void compare_faults(Differences& d, const Outcome& native, const Outcome& simulated) {

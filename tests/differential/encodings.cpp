@@ -5,15 +5,13 @@ namespace vtsim::differential {
 namespace {
 
 using Map = Encoding::Map;
-constexpr bool is_vex(Map map) { return map == Map::vex_f38 || map == Map::vex_f3a; }
-
-unsigned assemble(const Encoding& e, u8* bytes) {
+unsigned assemble(const Encoding& e, unsigned vvvv, u8* bytes) {
     u8* at = bytes;
     if (is_vex(e.map)) {
         const unsigned pp = e.prefix == 0x66 ? 1 : e.prefix == 0xf3 ? 2 : e.prefix == 0xf2 ? 3 : 0;
         *at++ = 0xc4;
-        *at++ = static_cast<u8>(0xe0 | (e.map == Map::vex_f38 ? 2 : 3));
-        *at++ = static_cast<u8>((e.wide ? 0x80 : 0) | 0x78 | pp);
+        *at++ = static_cast<u8>(0xe0 | vex_map(e.map));
+        *at++ = static_cast<u8>((e.wide ? 0x80 : 0) | vvvv << 3 | (e.wide_vector ? 4 : 0) | pp);
     } else {
         if (e.prefix != 0) *at++ = e.prefix;
         if (e.wide) *at++ = 0x48;
@@ -30,9 +28,13 @@ unsigned assemble(const Encoding& e, u8* bytes) {
 // Whether the encoding belongs to the table; tells whether it has a ModRM byte.
 bool decode(Encoding& e, ZydisMnemonic& mnemonic) {
     u8 bytes[24];
-    const unsigned length = assemble(e, bytes);
+    const auto decodes = [&](unsigned vvvv, ZydisDecodedInstruction& instruction) {
+        const unsigned length = assemble(e, vvvv, bytes);
+        return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder(), nullptr, bytes, length, &instruction));
+    };
     ZydisDecodedInstruction instruction;
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder(), nullptr, bytes, length, &instruction))) return false;
+    // Gathers want three different registers.
+    if (!decodes(15, instruction) && !(is_vex(e.map) && decodes(10, instruction))) return false;
     // A prefix byte as "opcode" leads to another encoding; the encoding's own opcode must be the one that was decoded.
     if (instruction.opcode != e.opcode || find_mnemonic(instruction.mnemonic) == nullptr) return false;
     mnemonic = instruction.mnemonic;
@@ -65,11 +67,12 @@ bool is_prefix(Map map, unsigned opcode) {
 
 Encodings enumerate_all() {
     Encodings all;
-    for (const auto map : {Map::one_byte, Map::two_bytes, Map::f38, Map::f3a, Map::vex_f38, Map::vex_f3a})
+    for (const auto map : {Map::one_byte, Map::two_bytes, Map::f38, Map::f3a, Map::vex_0f, Map::vex_f38, Map::vex_f3a})
         for (const unsigned prefix : {0U, 0x66U, 0xf2U, 0xf3U})
             for (unsigned opcode = 0; opcode < 256; ++opcode)
                 for (const bool wide : {false, true})
-                    if (!is_prefix(map, opcode)) enumerate(all, {map, static_cast<u8>(prefix), static_cast<u8>(opcode), 0, false, wide});
+                    for (const bool wide_vector : {false, true})
+                        if (!is_prefix(map, opcode) && (is_vex(map) || !wide_vector)) enumerate(all, {map, static_cast<u8>(prefix), static_cast<u8>(opcode), 0, false, wide, wide_vector});
     return all;
 }
 

@@ -46,11 +46,12 @@ u8* emit_modrm(Random& random, const Encoding& e, u8* at) {
 }
 
 u8* emit_opcode(Random& random, const Encoding& e, u8* at) {
-    if (e.map == Map::vex_f38 || e.map == Map::vex_f3a) {
+    if (is_vex(e.map)) {
         const unsigned pp = e.prefix == 0x66 ? 1 : e.prefix == 0xf3 ? 2 : e.prefix == 0xf2 ? 3 : 0;
         *at++ = 0xc4;
-        *at++ = static_cast<u8>(random.below(8) << 5 | (e.map == Map::vex_f38 ? 2 : 3));
-        *at++ = static_cast<u8>((e.wide ? 0x80 : 0) | random.below(16) << 3 | pp);
+        *at++ = static_cast<u8>(random.below(8) << 5 | vex_map(e.map));
+        // Few instructions with one source would be found without vvvv = 1111 as often as any other.
+        *at++ = static_cast<u8>((e.wide ? 0x80 : 0) | (random.percent(30) ? 15 : random.below(16)) << 3 | (e.wide_vector ? 4 : 0) | pp);
     } else {
         if (e.prefix != 0) *at++ = e.prefix;
         if (random.percent(3)) *at++ = 0xf0;
@@ -84,7 +85,7 @@ Generator::Generator(u64 seed, const Choice& choice) : random_{seed}, choice_{ch
         const auto kind = find_mnemonic(mnemonic)->kind;
         const bool wanted = choice.only ? mnemonic == *choice.only
                                         : (kind == Class::integer && choice.integer) || (kind == Class::string && choice.string) || (kind == Class::sse && choice.sse) ||
-                                              (kind == Class::x87 && choice.x87);
+                                              (kind == Class::x87 && choice.x87) || (kind == Class::avx && choice.avx);
         if (wanted) mnemonics_.push_back(mnemonic);
     }
 }
@@ -115,15 +116,13 @@ bool Generator::acceptable(const Draft& d) const {
     const auto& i = d.instruction;
     const auto* row = find_mnemonic(i.mnemonic);
     if (row == nullptr || std::ranges::find(mnemonics_, i.mnemonic) == mnemonics_.end()) return false;
-    if (has_register_class(i, d.operands, {ZYDIS_REGCLASS_MMX, ZYDIS_REGCLASS_SEGMENT, ZYDIS_REGCLASS_CONTROL, ZYDIS_REGCLASS_DEBUG, ZYDIS_REGCLASS_YMM})) return false;
+    if (has_register_class(i, d.operands, {ZYDIS_REGCLASS_MMX, ZYDIS_REGCLASS_SEGMENT, ZYDIS_REGCLASS_CONTROL, ZYDIS_REGCLASS_DEBUG})) return false;
     // Relative branches only, with the operand size that all processors agree on.
     if (is_branch(i) && (!d.relative() || (i.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0)) return false;
     // Repeat prefixes turn LOOPE into LOOPNE and back on AMD's processors; the manuals do not define them there.
     if ((i.mnemonic == ZYDIS_MNEMONIC_LOOPE || i.mnemonic == ZYDIS_MNEMONIC_LOOPNE) && std::any_of(d.bytes, d.bytes + i.raw.imm[0].offset, [](u8 byte) { return (byte & 0xfe) == 0xf2; })) return false;
     // 0F 0D between registers: a NOP on Intel's processors, undefined on AMD's (APM vol. 3, "PREFETCH").
     if (i.mnemonic == ZYDIS_MNEMONIC_NOP && i.opcode == 0x0d && i.raw.modrm.mod == 3) return false;
-    // Not in SSE2; the host has it.
-    if (i.mnemonic == ZYDIS_MNEMONIC_PEXTRW && i.opcode_map != ZYDIS_OPCODE_MAP_0F) return false;
     // SDM vol. 2, "SHLD", "SHRD", "BSWAP": the results of 16-bit forms are undefined (the shifts': for counts above 16).
     const bool word = d.operands[0].size == 16;
     if (word && (i.mnemonic == ZYDIS_MNEMONIC_SHLD || i.mnemonic == ZYDIS_MNEMONIC_SHRD || i.mnemonic == ZYDIS_MNEMONIC_BSWAP)) return false;
@@ -150,7 +149,9 @@ u64 Generator::claim(unsigned number, u64 value) {
 // Makes the operand's address lie in the data area: by a register that nobody has fixed yet, or by the displacement. False when neither is free.
 bool Generator::place_memory(Draft& d, const ZydisDecodedOperand& operand, Data& data) {
     const auto& memory = operand.mem;
-    const u64 goal = target(operand.size / 8);
+    // AMD's processors do not check the alignment of SHA's memory operands; Intel's do (SDM vol. 2, "Exceptions Type 4").
+    const bool sha = d.mnemonic() >= ZYDIS_MNEMONIC_SHA1MSG1 && d.mnemonic() <= ZYDIS_MNEMONIC_SHA256RNDS2;
+    const u64 goal = sha ? target(operand.size / 8) & ~u64{15} : target(operand.size / 8);
     const auto& disp = d.instruction.raw.disp;
     const auto set_displacement = [&](u64 value) {
         std::memcpy(d.bytes + disp.offset, &value, disp.size / 8);
@@ -253,7 +254,8 @@ void Generator::append(Case& c, Data& data) {
     const auto& disp = d.instruction.raw.disp;
     for (unsigned i = 0; i < d.instruction.operand_count; ++i) {
         if (!is_memory(d.operands[i]) || (d.operands[i].mem.base != ZYDIS_REGISTER_RIP && d.operands[i].mem.base != ZYDIS_REGISTER_EIP)) continue;
-        const u64 value = target(d.operands[i].size / 8) - (code_page + c.code.size() + d.length);
+        const bool sha = d.mnemonic() >= ZYDIS_MNEMONIC_SHA1MSG1 && d.mnemonic() <= ZYDIS_MNEMONIC_SHA256RNDS2;
+        const u64 value = (target(d.operands[i].size / 8) & (sha ? ~u64{15} : ~u64{0})) - (code_page + c.code.size() + d.length);
         std::memcpy(d.bytes + disp.offset, &value, disp.size / 8);
     }
     const u64 start = c.code.size();
@@ -291,6 +293,7 @@ void Generator::start_state(Case& c) {
     fx.mxcsr = static_cast<u32>(0x1f80 | random_.below(4) << 13 | (random_.percent(20) ? 0x8000 : 0) | (random_.percent(20) ? 0x40 : 0) | (random_.percent(30) ? random_.below(64) : 0));
     if (random_.percent(15)) fx.mxcsr ^= static_cast<u32>(random_.below(64) << 7);
     for (auto& xmm : fx.xmm) random_.data(xmm, 16);
+    for (auto& high : r.high) random_.data(high.data(), 16);
 }
 
 Case Generator::make(Data& data) {

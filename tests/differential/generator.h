@@ -12,7 +12,7 @@ namespace vtsim::differential {
 struct Choice {
     unsigned longest = 1;                            // instructions in a case
     std::optional<ZydisMnemonic> only;
-    bool integer = true, string = true, sse = true, x87 = true;
+    bool integer = true, string = true, sse = true, x87 = true, avx = true;
 };
 
 // A few instructions and the state they start from. Memory operands lie in the data area for the most part.

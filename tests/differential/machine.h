@@ -19,6 +19,7 @@ struct Registers {
     std::array<u64, 16> gpr{};
     u64 rip = 0, rflags = 2;
     cpu::exec::FxsaveArea fx{};        // x87, MXCSR and XMM; instruction and data pointers are not compared
+    std::array<std::array<u8, 16>, 16> high{};      // upper halves of YMM
 };
 
 inline constexpr int no_vector = -1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random user-mode instructions on the host's processor and on vtsim's: registers, flags, memory and exceptions must be the same.
-// Usage: differential [--cases N] [--seed S] [--length L] [--only MNEMONIC] [--classes integer,string,sse,x87] [--mode functional|warm|timing] [--mismatches M]
+// Usage: differential [--cases N] [--seed S] [--length L] [--only MNEMONIC] [--classes integer,string,sse,x87,avx] [--mode functional|warm|timing] [--mismatches M]
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -40,7 +40,7 @@ cpu::Mode mode_of(const std::string& name) {
 
 void choose_classes(Choice& choice, const std::string& names) {
     const auto has = [&](const char* name) { return names.find(name) != std::string::npos; };
-    choice.integer = has("integer"), choice.string = has("string"), choice.sse = has("sse"), choice.x87 = has("x87");
+    choice.integer = has("integer"), choice.string = has("string"), choice.sse = has("sse"), choice.x87 = has("x87"), choice.avx = has("avx");
 }
 
 Options parse(int count, char** arguments) {
@@ -61,8 +61,11 @@ Options parse(int count, char** arguments) {
     return options;
 }
 
-// The host must have the instructions: those that vtsim's Broadwell has beyond x86-64.
-bool host_suffices() { return __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("sse4.2"); }
+// The host must have the instructions that vtsim has.
+bool host_suffices() {
+    return __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("aes") &&
+           __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sha") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
 
 struct Tally {
     std::map<ZydisMnemonic, u64> executed;
@@ -85,7 +88,7 @@ void run_case(Generator& generator, NativeProcessor& native, SimulatedProcessor&
 
 int run(const Options& options) {
     if (!host_suffices()) {
-        fmt::print("skipped: the host lacks BMI or SSE4.2\n");
+        fmt::print("skipped: the host lacks one of BMI1, BMI2, SSE4.2, AES, PCLMULQDQ, SHA, AVX2, FMA, F16C\n");
         return 0;
     }
     NativeProcessor native;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "differential/mnemonics.h"
 
+#include <algorithm>
 #include <array>
+#include <string>
 #include <vector>
 
 #include "arch/registers.h"
@@ -56,6 +58,23 @@ const ZydisMnemonic sse_names[] = {
     M(PSUBSB), M(PSUBSW), M(PSUBUSB), M(PSUBUSW), M(PSUBW), M(PUNPCKHBW), M(PUNPCKHDQ), M(PUNPCKHQDQ), M(PUNPCKHWD), M(PUNPCKLBW), M(PUNPCKLDQ), M(PUNPCKLQDQ), M(PUNPCKLWD),
     M(PXOR), M(SHUFPD), M(SHUFPS), M(SQRTPD), M(SQRTPS), M(SQRTSD), M(SQRTSS), M(STMXCSR), M(SUBPD), M(SUBPS), M(SUBSD), M(SUBSS), M(UCOMISD), M(UCOMISS), M(UNPCKHPD),
     M(UNPCKHPS), M(UNPCKLPD), M(UNPCKLPS), M(XORPD), M(XORPS),
+    // SSE3, SSSE3
+    M(ADDSUBPD), M(ADDSUBPS), M(HADDPD), M(HADDPS), M(HSUBPD), M(HSUBPS), M(LDDQU), M(MOVDDUP), M(MOVSHDUP), M(MOVSLDUP), M(PABSB), M(PABSD), M(PABSW), M(PALIGNR), M(PHADDD), M(PHADDSW),
+    M(PHADDW), M(PHSUBD), M(PHSUBSW), M(PHSUBW), M(PMADDUBSW), M(PMULHRSW), M(PSHUFB), M(PSIGNB), M(PSIGND), M(PSIGNW),
+    // SSE4.1, SSE4.2
+    M(BLENDPD), M(BLENDPS), M(BLENDVPD), M(BLENDVPS), M(DPPD), M(DPPS), M(EXTRACTPS), M(INSERTPS), M(MOVNTDQA), M(MPSADBW), M(PACKUSDW), M(PBLENDVB), M(PBLENDW), M(PCMPEQQ), M(PCMPESTRI),
+    M(PCMPESTRM), M(PCMPGTQ), M(PCMPISTRI), M(PCMPISTRM), M(PEXTRB), M(PEXTRD), M(PEXTRQ), M(PHMINPOSUW), M(PINSRB), M(PINSRD), M(PINSRQ), M(PMAXSB), M(PMAXSD), M(PMAXUD), M(PMAXUW),
+    M(PMINSB), M(PMINSD), M(PMINUD), M(PMINUW), M(PMOVSXBD), M(PMOVSXBQ), M(PMOVSXBW), M(PMOVSXDQ), M(PMOVSXWD), M(PMOVSXWQ), M(PMOVZXBD), M(PMOVZXBQ), M(PMOVZXBW), M(PMOVZXDQ),
+    M(PMOVZXWD), M(PMOVZXWQ), M(PMULDQ), M(PMULLD), M(PTEST), M(ROUNDPD), M(ROUNDPS), M(ROUNDSD), M(ROUNDSS),
+    // AES, PCLMULQDQ, SHA
+    M(AESDEC), M(AESDECLAST), M(AESENC), M(AESENCLAST), M(AESIMC), M(AESKEYGENASSIST), M(PCLMULQDQ), M(SHA1MSG1), M(SHA1MSG2), M(SHA1NEXTE), M(SHA1RNDS4), M(SHA256MSG1), M(SHA256MSG2),
+    M(SHA256RNDS2),
+};
+// Beside the VEX forms of the ones above.
+const ZydisMnemonic avx_names[] = {
+    M(VBROADCASTF128), M(VBROADCASTI128), M(VBROADCASTSD), M(VBROADCASTSS), M(VCMPSD), M(VCVTPH2PS), M(VCVTPS2PH), M(VEXTRACTF128), M(VEXTRACTI128), M(VINSERTF128), M(VINSERTI128), M(VMASKMOVPD),
+    M(VMASKMOVPS), M(VMOVSD), M(VPBLENDD), M(VPBROADCASTB), M(VPBROADCASTD), M(VPBROADCASTQ), M(VPBROADCASTW), M(VPERM2F128), M(VPERM2I128), M(VPERMD), M(VPERMILPD), M(VPERMILPS), M(VPERMPD),
+    M(VPERMPS), M(VPERMQ), M(VPMASKMOVD), M(VPMASKMOVQ), M(VPSLLVD), M(VPSLLVQ), M(VPSRAVD), M(VPSRLVD), M(VPSRLVQ), M(VTESTPD), M(VTESTPS), M(VZEROALL), M(VZEROUPPER),
 };
 const ZydisMnemonic x87_names[] = {
     M(F2XM1), M(FABS), M(FADD), M(FADDP), M(FBLD), M(FBSTP), M(FCHS), M(FCMOVB), M(FCMOVBE), M(FCMOVE), M(FCMOVNB), M(FCMOVNBE), M(FCMOVNE), M(FCMOVNU), M(FCMOVU), M(FCOM),
@@ -75,6 +94,16 @@ struct Table {
         add(string_names, Class::string);
         add(sse_names, Class::sse);
         add(x87_names, Class::x87);
+        add(avx_names, Class::avx);
+        // VEX forms by name, FMA by prefix.
+        for (unsigned i = 1; i <= ZYDIS_MNEMONIC_MAX_VALUE; ++i) {
+            const auto mnemonic = static_cast<ZydisMnemonic>(i);
+            const std::string name = ZydisMnemonicGetString(mnemonic);
+            const bool fused = (name.starts_with("vfmadd") || name.starts_with("vfmsub") || name.starts_with("vfnmadd") || name.starts_with("vfnmsub")) && name.find_first_of("123") != std::string::npos &&
+                               (name.ends_with("ps") || name.ends_with("pd") || name.ends_with("ss") || name.ends_with("sd"));
+            const bool form = std::ranges::any_of(sse_names, [&](ZydisMnemonic legacy) { return name == std::string("v") + ZydisMnemonicGetString(legacy); });
+            if ((fused || form) && index[mnemonic] < 0) add({&mnemonic, 1}, Class::avx);
+        }
         for (const auto& undefined : undefined_table)
             for (const auto mnemonic : undefined.mnemonics) rows[static_cast<std::size_t>(index[mnemonic])].undefined = undefined.flags;
     }

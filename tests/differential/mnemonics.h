@@ -9,7 +9,7 @@
 
 namespace vtsim::differential {
 
-enum class Class : u8 { integer, string, sse, x87 };
+enum class Class : u8 { integer, string, sse, x87, avx };
 
 // What the test knows of an instruction beside its encodings.
 struct Mnemonic {

@@ -20,8 +20,11 @@ struct Context {
     u64 host_rsp;                 // 144
     u64 host_mxcsr;               // 152
     alignas(16) cpu::exec::FxsaveArea fx;      // 160
+    u8 high[16][16];              // 672: upper halves of YMM
+    u64 avx;                      // 928: whether the host has them
 };
-static_assert(offsetof(Context, rflags) == 128 && offsetof(Context, target) == 136 && offsetof(Context, host_rsp) == 144 && offsetof(Context, fx) == 160);
+static_assert(offsetof(Context, rflags) == 128 && offsetof(Context, target) == 136 && offsetof(Context, host_rsp) == 144 && offsetof(Context, fx) == 160 && offsetof(Context, high) == 672 &&
+              offsetof(Context, avx) == 928);
 
 }  // namespace
 }  // namespace vtsim::differential
@@ -47,6 +50,25 @@ vtsim_native_enter:
     mov %rsp, vtsim_native+144(%rip)
     stmxcsr vtsim_native+152(%rip)
     fxrstor vtsim_native+160(%rip)
+    cmpq $0, vtsim_native+928(%rip)
+    je 1f
+    vinsertf128 $1, vtsim_native+672(%rip), %ymm0, %ymm0
+    vinsertf128 $1, vtsim_native+688(%rip), %ymm1, %ymm1
+    vinsertf128 $1, vtsim_native+704(%rip), %ymm2, %ymm2
+    vinsertf128 $1, vtsim_native+720(%rip), %ymm3, %ymm3
+    vinsertf128 $1, vtsim_native+736(%rip), %ymm4, %ymm4
+    vinsertf128 $1, vtsim_native+752(%rip), %ymm5, %ymm5
+    vinsertf128 $1, vtsim_native+768(%rip), %ymm6, %ymm6
+    vinsertf128 $1, vtsim_native+784(%rip), %ymm7, %ymm7
+    vinsertf128 $1, vtsim_native+800(%rip), %ymm8, %ymm8
+    vinsertf128 $1, vtsim_native+816(%rip), %ymm9, %ymm9
+    vinsertf128 $1, vtsim_native+832(%rip), %ymm10, %ymm10
+    vinsertf128 $1, vtsim_native+848(%rip), %ymm11, %ymm11
+    vinsertf128 $1, vtsim_native+864(%rip), %ymm12, %ymm12
+    vinsertf128 $1, vtsim_native+880(%rip), %ymm13, %ymm13
+    vinsertf128 $1, vtsim_native+896(%rip), %ymm14, %ymm14
+    vinsertf128 $1, vtsim_native+912(%rip), %ymm15, %ymm15
+1:
     push vtsim_native+128(%rip)
     popfq
     mov vtsim_native+0(%rip), %rax
@@ -87,8 +109,30 @@ vtsim_native_exit:
     pushfq
     pop vtsim_native+128(%rip)
     fxsave vtsim_native+160(%rip)
+    cmpq $0, vtsim_native+928(%rip)
+    je vtsim_native_return
+    vextractf128 $1, %ymm0, vtsim_native+672(%rip)
+    vextractf128 $1, %ymm1, vtsim_native+688(%rip)
+    vextractf128 $1, %ymm2, vtsim_native+704(%rip)
+    vextractf128 $1, %ymm3, vtsim_native+720(%rip)
+    vextractf128 $1, %ymm4, vtsim_native+736(%rip)
+    vextractf128 $1, %ymm5, vtsim_native+752(%rip)
+    vextractf128 $1, %ymm6, vtsim_native+768(%rip)
+    vextractf128 $1, %ymm7, vtsim_native+784(%rip)
+    vextractf128 $1, %ymm8, vtsim_native+800(%rip)
+    vextractf128 $1, %ymm9, vtsim_native+816(%rip)
+    vextractf128 $1, %ymm10, vtsim_native+832(%rip)
+    vextractf128 $1, %ymm11, vtsim_native+848(%rip)
+    vextractf128 $1, %ymm12, vtsim_native+864(%rip)
+    vextractf128 $1, %ymm13, vtsim_native+880(%rip)
+    vextractf128 $1, %ymm14, vtsim_native+896(%rip)
+    vextractf128 $1, %ymm15, vtsim_native+912(%rip)
 vtsim_native_return:
     cld
+    cmpq $0, vtsim_native+928(%rip)
+    je 1f
+    vzeroupper
+1:
     fninit
     ldmxcsr vtsim_native+152(%rip)
     pop %r15
@@ -111,6 +155,19 @@ struct Signal {
 
 constexpr int gpr_of_context[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
 
+// Upper halves of YMM in a signal frame: Linux, arch/x86/include/uapi/asm/sigcontext.h; standard XSAVE format, all zeros when not in use.
+void read_high_halves(const u8* area) {
+    constexpr std::size_t magic_at = 464, header_at = 512, high_at = 576;
+    constexpr u32 magic = 0x46505853;
+    u32 found = 0;
+    u64 in_use = 0;
+    std::memcpy(&found, area + magic_at, sizeof found);
+    std::memset(vtsim_native.high, 0, sizeof vtsim_native.high);
+    if (found != magic) return;
+    std::memcpy(&in_use, area + header_at, sizeof in_use);
+    if ((in_use & 4) != 0) std::memcpy(vtsim_native.high, area + high_at, sizeof vtsim_native.high);
+}
+
 void on_signal(int, siginfo_t*, void* raw) {
     auto& context = *static_cast<ucontext_t*>(raw);
     auto& registers = context.uc_mcontext.gregs;
@@ -122,6 +179,7 @@ void on_signal(int, siginfo_t*, void* raw) {
     for (unsigned i = 0; i < 16; ++i) vtsim_native.gpr[i] = static_cast<u64>(registers[gpr_of_context[i]]);
     vtsim_native.rflags = static_cast<u64>(registers[REG_EFL]);
     std::memcpy(&vtsim_native.fx, context.uc_mcontext.fpregs, sizeof vtsim_native.fx);
+    if (vtsim_native.avx != 0) read_high_halves(reinterpret_cast<const u8*>(context.uc_mcontext.fpregs));
     caught = {static_cast<int>(registers[REG_TRAPNO]), static_cast<u64>(registers[REG_ERR]), static_cast<u64>(registers[REG_CR2]), rip};
     registers[REG_RIP] = static_cast<greg_t>(reinterpret_cast<u64>(&vtsim_native_return));
     registers[REG_RSP] = static_cast<greg_t>(vtsim_native.host_rsp);
@@ -184,6 +242,8 @@ Outcome NativeProcessor::run(std::span<const u8> code, const Registers& start) {
     vtsim_native.rflags = start.rflags;
     vtsim_native.target = code_page;
     vtsim_native.fx = start.fx;
+    vtsim_native.avx = __builtin_cpu_supports("avx") != 0;
+    std::memcpy(vtsim_native.high, start.high.data(), sizeof vtsim_native.high);
     caught = {};
     vtsim_native_enter();
 
@@ -191,6 +251,7 @@ Outcome NativeProcessor::run(std::span<const u8> code, const Registers& start) {
     std::memcpy(outcome.registers.gpr.data(), vtsim_native.gpr, sizeof vtsim_native.gpr);
     outcome.registers.rflags = vtsim_native.rflags;
     outcome.registers.fx = vtsim_native.fx;
+    std::memcpy(outcome.registers.high.data(), vtsim_native.high, sizeof vtsim_native.high);
     outcome.registers.rip = caught.vector == no_vector ? code_page + code.size() : caught.rip;
     outcome.vector = caught.vector;
     outcome.error_code = caught.error_code;

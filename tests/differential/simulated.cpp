@@ -18,7 +18,8 @@ constexpr u64 stack_frame = Bench::kernel_stack - 40;         // RIP, CS, RFLAGS
 SimulatedProcessor::SimulatedProcessor(cpu::Mode mode) {
     map_pages();
     bench_.s().cr0 |= arch::cr0::ne | arch::cr0::mp | arch::cr0::wp;
-    bench_.s().cr4 |= arch::cr4::osfxsr | arch::cr4::osxmmexcpt;
+    bench_.s().cr4 |= arch::cr4::osfxsr | arch::cr4::osxmmexcpt | arch::cr4::osxsave;
+    bench_.s().xcr0 = 7;
     bench_.set_cpl(3);
     bench_.core.set_mode(mode);
 }
@@ -43,7 +44,10 @@ void SimulatedProcessor::load(const Registers& registers) {
     s.write_rflags(registers.rflags | arch::rflags::if_);
     s.rip = code_page;
     s.mxcsr = registers.fx.mxcsr;
-    for (unsigned i = 0; i < 16; ++i) std::memcpy(&s.vector[i], registers.fx.xmm[i], 16);
+    for (unsigned i = 0; i < 16; ++i) {
+        std::memcpy(&s.vector[i].x[0], registers.fx.xmm[i], 16);
+        std::memcpy(&s.vector[i].x[1], registers.high[i].data(), 16);
+    }
     s.x87.control = registers.fx.control;
     s.x87.status = registers.fx.status;
     s.x87.valid = registers.fx.tags;
@@ -61,7 +65,10 @@ Outcome SimulatedProcessor::outcome(u64 end) const {
     r.fx.tags = s.x87.valid;
     r.fx.mxcsr = s.mxcsr;
     cpu::exec::x87::store_stack(s.x87, r.fx);
-    for (unsigned i = 0; i < 16; ++i) std::memcpy(r.fx.xmm[i], &s.vector[i], 16);
+    for (unsigned i = 0; i < 16; ++i) {
+        std::memcpy(r.fx.xmm[i], &s.vector[i].x[0], 16);
+        std::memcpy(r.high[i].data(), &s.vector[i].x[1], 16);
+    }
     // An exception, the #UD at the end among them, has been delivered: execution stops at the HLT of its handler, which asks to be in step with the kernel.
     result.vector = static_cast<int>((s.rip - Bench::handlers) / 16);
     u64 frame = stack_frame;

@@ -84,6 +84,11 @@ bool uses_mmx(const Decoded& decoded) {
     return false;
 }
 
+// Knights Corner, whose VEX forms of POPCNT and the like no other processor has.
+bool only_on_knights_corner(const ZydisDecodedInstruction& instruction) {
+    return instruction.meta.isa_ext == ZYDIS_ISA_EXT_KNC || instruction.meta.isa_ext == ZYDIS_ISA_EXT_KNCE || instruction.meta.isa_ext == ZYDIS_ISA_EXT_KNCV;
+}
+
 bool is_conditional_branch(const MicroOp& op, Flow flow, const ZydisDecodedInstruction& instruction) {
     return flow == Flow::branch && instruction.meta.category == ZYDIS_CATEGORY_COND_BR && op.aux < 16;
 }
@@ -240,7 +245,7 @@ BlockDecoder::Result BlockDecoder::decode(Core& core, const Source& source, Bloc
             at += 1;
             break;
         }
-        if (!ZYAN_SUCCESS(status)) {
+        if (!ZYAN_SUCCESS(status) || only_on_knights_corner(instruction)) {
             append_undefined(offset, 1, &complex_end<undefined>);
             at += 1;
             break;

@@ -98,7 +98,9 @@ void fill_operands(const Decoded& decoded, MicroOp& op) {
     if ((instruction.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE)) != 0) op.flags |= MicroOp::rep;
     if ((instruction.attributes & ZYDIS_ATTRIB_HAS_REPNE) != 0) op.flags |= MicroOp::repne;
     if ((instruction.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0) op.flags |= MicroOp::operand16;
-    if (instruction.raw.rex.W != 0) op.flags |= MicroOp::rex_w;
+    // Zydis leaves the REX fields of other encodings as they happen to be.
+    const bool w = instruction.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX ? instruction.raw.vex.W != 0 : instruction.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY && instruction.raw.rex.W != 0;
+    if (w) op.flags |= MicroOp::rex_w;
 }
 
 }  // namespace vtsim::cpu

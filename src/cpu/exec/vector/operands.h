@@ -167,5 +167,7 @@ std::span<const Row> vector_integer_rows();         // integer.cpp
 std::span<const Row> vector_shuffle_rows();         // shuffle.cpp
 std::span<const Row> vector_arithmetic_rows();      // arithmetic.cpp
 std::span<const Row> vector_conversion_rows();      // conversion.cpp
+std::span<const Row> vector_extension_rows();       // extensions.cpp
+std::span<const Row> vector_fma_rows();             // fma.cpp
 
 }  // namespace vtsim::cpu::exec
