@@ -149,9 +149,7 @@ u64 Generator::claim(unsigned number, u64 value) {
 // Makes the operand's address lie in the data area: by a register that nobody has fixed yet, or by the displacement. False when neither is free.
 bool Generator::place_memory(Draft& d, const ZydisDecodedOperand& operand, Data& data) {
     const auto& memory = operand.mem;
-    // AMD's processors do not check the alignment of SHA's memory operands; Intel's do (SDM vol. 2, "Exceptions Type 4").
-    const bool sha = d.mnemonic() >= ZYDIS_MNEMONIC_SHA1MSG1 && d.mnemonic() <= ZYDIS_MNEMONIC_SHA256RNDS2;
-    const u64 goal = sha ? target(operand.size / 8) & ~u64{15} : target(operand.size / 8);
+    const u64 goal = target(operand.size / 8);
     const auto& disp = d.instruction.raw.disp;
     const auto set_displacement = [&](u64 value) {
         std::memcpy(d.bytes + disp.offset, &value, disp.size / 8);
@@ -254,8 +252,7 @@ void Generator::append(Case& c, Data& data) {
     const auto& disp = d.instruction.raw.disp;
     for (unsigned i = 0; i < d.instruction.operand_count; ++i) {
         if (!is_memory(d.operands[i]) || (d.operands[i].mem.base != ZYDIS_REGISTER_RIP && d.operands[i].mem.base != ZYDIS_REGISTER_EIP)) continue;
-        const bool sha = d.mnemonic() >= ZYDIS_MNEMONIC_SHA1MSG1 && d.mnemonic() <= ZYDIS_MNEMONIC_SHA256RNDS2;
-        const u64 value = (target(d.operands[i].size / 8) & (sha ? ~u64{15} : ~u64{0})) - (code_page + c.code.size() + d.length);
+        const u64 value = target(d.operands[i].size / 8) - (code_page + c.code.size() + d.length);
         std::memcpy(d.bytes + disp.offset, &value, disp.size / 8);
     }
     const u64 start = c.code.size();

@@ -145,7 +145,7 @@ template <Lanes lanes, int mode>
 
 // ROUNDPS and relatives: bits 1:0 the mode, bit 2 takes MXCSR's, bit 3 keeps inexact results quiet.
 template <Lanes lanes>
-__m128i round_to_integer(__m128i a, __m128i b, unsigned immediate) {
+[[gnu::noinline]] __m128i round_to_integer(__m128i a, __m128i b, unsigned immediate) {
     return [&]<int... modes>(std::integer_sequence<int, modes...>) {
         static constexpr Binary by_mode[] = {&round_by<lanes, modes>...};
         return by_mode[immediate & 15](a, b);
@@ -171,37 +171,41 @@ struct Round {
 
 // ---- dot products -----------------------------------------------------------------------------------------------------------------
 
-// DPPS, DPPD: the products that bits 7:4 (5:4) choose are added in pairs and go where bits 3:0 (1:0) say. Every step rounds and raises.
-[[gnu::noinline]] __m128i dpps(__m128i a, __m128i b, unsigned immediate) {
-    const auto lanes = [&](unsigned bits) { return _mm_castsi128_ps(_mm_set_epi32((bits & 8) != 0 ? -1 : 0, (bits & 4) != 0 ? -1 : 0, (bits & 2) != 0 ? -1 : 0, (bits & 1) != 0 ? -1 : 0)); };
-    const __m128 chosen = lanes(immediate >> 4), zero = _mm_setzero_ps();
-    // What is not chosen is not multiplied: it raises nothing.
-    const __m128 products = _mm_and_ps(_mm_mul_ps(_mm_and_ps(_mm_castsi128_ps(a), chosen), _mm_and_ps(_mm_castsi128_ps(b), chosen)), chosen);
-    const __m128 swapped = _mm_movehdup_ps(products);
-    const __m128 low = _mm_add_ss(products, swapped);
-    const __m128 high = _mm_add_ss(_mm_movehl_ps(zero, products), _mm_movehl_ps(zero, swapped));
-    const __m128 sum = _mm_add_ss(low, high);
-    return _mm_castps_si128(_mm_and_ps(_mm_shuffle_ps(sum, sum, 0), lanes(immediate)));
+// DPPS, DPPD: the products that bits 7:4 (5:4) choose are added in pairs and go where bits 3:0 (1:0) say. What is not chosen is not multiplied and raises nothing. Each step rounds and
+// raises: an unmasked exception of the products comes before those of the sums.
+template <class T>
+__m128i lanes_of_bits(unsigned bits) {
+    if constexpr (sizeof(T) == 4) return _mm_set_epi32((bits & 8) != 0 ? -1 : 0, (bits & 4) != 0 ? -1 : 0, (bits & 2) != 0 ? -1 : 0, (bits & 1) != 0 ? -1 : 0);
+    else return _mm_set_epi64x((bits & 2) != 0 ? -1 : 0, (bits & 1) != 0 ? -1 : 0);
 }
-[[gnu::noinline]] __m128i dppd(__m128i a, __m128i b, unsigned immediate) {
-    const auto lanes = [&](unsigned bits) { return _mm_castsi128_pd(_mm_set_epi64x((bits & 2) != 0 ? -1 : 0, (bits & 1) != 0 ? -1 : 0)); };
-    const __m128d chosen = lanes(immediate >> 4);
-    const __m128d products = _mm_and_pd(_mm_mul_pd(_mm_and_pd(_mm_castsi128_pd(a), chosen), _mm_and_pd(_mm_castsi128_pd(b), chosen)), chosen);
-    const __m128d sum = _mm_add_sd(products, _mm_unpackhi_pd(products, products));
-    return _mm_castpd_si128(_mm_and_pd(_mm_unpacklo_pd(sum, sum), lanes(immediate)));
-}
-template <Immediate f, Tiny lanes>
+__m128i first_with_second(__m128i pairs, __m128i) { return addss(pairs, _mm_srli_si128(pairs, 4)); }
+
+template <class T>
 struct DotProduct {
     template <Encoding encoding>
     static Event body(Core& core, const MicroOp& op) {
+        constexpr Tiny lanes = sizeof(T) == 4 ? Tiny::singles : Tiny::doubles;
+        constexpr Binary multiply = sizeof(T) == 4 ? mulps : mulpd, add = sizeof(T) == 4 ? haddps : haddpd;
         const auto b = second_source<vector_bytes<encoding>, encoding == Encoding::legacy>(core, op);
         if (!b) return b.event;
-        const __m128i lo = low_half(core, op.src), hi = high_half(core, op.src);
         const auto immediate = static_cast<unsigned>(op.imm);
-        const auto result = under_guest_mxcsr<lanes, encoding>(
-            core, [&] { return Value{f(lo, b.value.lo, immediate), encoding == Encoding::vex256 ? f(hi, b.value.hi, immediate) : _mm_setzero_si128()}; });
-        if (result) set_result<encoding>(core, op.dst, result.value.lo, result.value.hi);
-        return result.event;
+        const __m128i chosen = lanes_of_bits<T>(immediate >> 4), wanted = lanes_of_bits<T>(immediate);
+        const auto step = [&]<Tiny rounded>(Binary f, const Value& x, const Value& y) {
+            return under_guest_mxcsr<rounded, encoding>(core, [&] { return Value{f(x.lo, y.lo), encoding == Encoding::vex256 ? f(x.hi, y.hi) : _mm_setzero_si128()}; });
+        };
+        const Value first{_mm_and_si128(low_half(core, op.src), chosen), _mm_and_si128(high_half(core, op.src), chosen)};
+        const Value second{_mm_and_si128(b.value.lo, chosen), _mm_and_si128(b.value.hi, chosen)};
+        const auto products = step.template operator()<lanes>(multiply, first, second);
+        if (!products) return products.event;
+        auto sums = step.template operator()<lanes>(add, products.value, products.value);
+        if (!sums) return sums.event;
+        if constexpr (sizeof(T) == 4) {
+            sums = step.template operator()<Tiny::first_single>(first_with_second, sums.value, sums.value);
+            if (!sums) return sums.event;
+        }
+        const auto spread = [&](__m128i sum) { return _mm_and_si128(sizeof(T) == 4 ? _mm_shuffle_epi32(sum, 0) : _mm_unpacklo_epi64(sum, sum), wanted); };
+        set_result<encoding>(core, op.dst, spread(sums.value.lo), encoding == Encoding::vex256 ? spread(sums.value.hi) : _mm_setzero_si128());
+        return {};
     }
 };
 
@@ -260,7 +264,7 @@ constexpr Row rows[] = {
     VTSIM_VECTOR_ROWS(ADDSUBPS, Arithmetic<addsubps, 0, Tiny::singles>), VTSIM_VECTOR_ROWS(ADDSUBPD, Arithmetic<addsubpd, 0, Tiny::doubles>),
     VTSIM_VECTOR_ROWS(HADDPS, Arithmetic<haddps, 0, Tiny::singles>), VTSIM_VECTOR_ROWS(HADDPD, Arithmetic<haddpd, 0, Tiny::doubles>),
     VTSIM_VECTOR_ROWS(HSUBPS, Arithmetic<hsubps, 0, Tiny::singles>), VTSIM_VECTOR_ROWS(HSUBPD, Arithmetic<hsubpd, 0, Tiny::doubles>),
-    VTSIM_VECTOR_ROWS(DPPS, DotProduct<dpps, Tiny::singles>), VTSIM_VECTOR_ROWS(DPPD, DotProduct<dppd, Tiny::doubles>),
+    VTSIM_VECTOR_ROWS(DPPS, DotProduct<float>), VTSIM_VECTOR_ROWS(DPPD, DotProduct<double>),
     VTSIM_VECTOR_ROWS(RCPPS, Lanewise<reciprocal<false, false>>), VTSIM_VECTOR_ROWS(RSQRTPS, Lanewise<reciprocal<true, false>>),
     VTSIM_VECTOR_ROWS(RCPSS, ScalarSingle<reciprocal<false, true>>), VTSIM_VECTOR_ROWS(RSQRTSS, ScalarSingle<reciprocal<true, true>>),
     VTSIM_VECTOR_ROWS(CMPPS, Compare<float, false>), VTSIM_VECTOR_ROWS(CMPPD, Compare<double, false>), VTSIM_VECTOR_ROWS(CMPSS, Compare<float, true>), vex_row<Compare<double, true>>(ZYDIS_MNEMONIC_VCMPSD),
