@@ -116,13 +116,15 @@ bool Generator::acceptable(const Draft& d) const {
     const auto& i = d.instruction;
     const auto* row = find_mnemonic(i.mnemonic);
     if (row == nullptr || std::ranges::find(mnemonics_, i.mnemonic) == mnemonics_.end()) return false;
-    if (has_register_class(i, d.operands, {ZYDIS_REGCLASS_MMX, ZYDIS_REGCLASS_SEGMENT, ZYDIS_REGCLASS_CONTROL, ZYDIS_REGCLASS_DEBUG})) return false;
+    if (has_register_class(i, d.operands, {ZYDIS_REGCLASS_SEGMENT, ZYDIS_REGCLASS_CONTROL, ZYDIS_REGCLASS_DEBUG})) return false;
     // Relative branches only, with the operand size that all processors agree on.
     if (is_branch(i) && (!d.relative() || (i.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0)) return false;
     // Repeat prefixes turn LOOPE into LOOPNE and back on AMD's processors; the manuals do not define them there.
     if ((i.mnemonic == ZYDIS_MNEMONIC_LOOPE || i.mnemonic == ZYDIS_MNEMONIC_LOOPNE) && std::any_of(d.bytes, d.bytes + i.raw.imm[0].offset, [](u8 byte) { return (byte & 0xfe) == 0xf2; })) return false;
     // 0F 0D between registers: a NOP on Intel's processors, undefined on AMD's (APM vol. 3, "PREFETCH").
     if (i.mnemonic == ZYDIS_MNEMONIC_NOP && i.opcode == 0x0d && i.raw.modrm.mod == 3) return false;
+    // SDM vol. 2, "CVTPI2PS", goes over to MMX with a memory operand too; AMD's processors do not (APM vol. 5).
+    if (i.mnemonic == ZYDIS_MNEMONIC_CVTPI2PS && is_memory(d.operands[1])) return false;
     // SDM vol. 2, "SHLD", "SHRD", "BSWAP": the results of 16-bit forms are undefined (the shifts': for counts above 16).
     const bool word = d.operands[0].size == 16;
     if (word && (i.mnemonic == ZYDIS_MNEMONIC_SHLD || i.mnemonic == ZYDIS_MNEMONIC_SHRD || i.mnemonic == ZYDIS_MNEMONIC_BSWAP)) return false;

@@ -69,6 +69,8 @@ const ZydisMnemonic sse_names[] = {
     // AES, PCLMULQDQ, SHA
     M(AESDEC), M(AESDECLAST), M(AESENC), M(AESENCLAST), M(AESIMC), M(AESKEYGENASSIST), M(PCLMULQDQ), M(SHA1MSG1), M(SHA1MSG2), M(SHA1NEXTE), M(SHA1RNDS4), M(SHA256MSG1), M(SHA256MSG2),
     M(SHA256RNDS2),
+    // MMX only; the others share their names with SSE2
+    M(CVTPD2PI), M(CVTPI2PD), M(CVTPI2PS), M(CVTPS2PI), M(CVTTPD2PI), M(CVTTPS2PI), M(EMMS), M(MASKMOVQ), M(MOVDQ2Q), M(MOVNTQ), M(MOVQ2DQ), M(PSHUFW),
 };
 // Beside the VEX forms of the ones above.
 const ZydisMnemonic avx_names[] = {

@@ -8,6 +8,7 @@
 #include "cpu/decode/timing_shape.h"
 #include "cpu/exec/branch.h"
 #include "cpu/exec/pairs.h"
+#include "cpu/exec/vector/mmx.h"
 
 namespace vtsim::cpu {
 namespace {
@@ -77,11 +78,19 @@ Handler trapped(Needs needs, const DecodeMode& mode) {
     }
 }
 
-// MMX forms share the mnemonics of SSE2 and are not there (CPUID says so).
-bool uses_mmx(const Decoded& decoded) {
+bool uses(const Decoded& decoded, ZydisRegisterClass kind) {
     for (unsigned i = 0; i < decoded.visible(); ++i)
-        if (decoded.is_register(i) && ZydisRegisterGetClass(decoded.operand(i).reg.value) == ZYDIS_REGCLASS_MMX) return true;
+        if (decoded.is_register(i) && ZydisRegisterGetClass(decoded.operand(i).reg.value) == kind) return true;
     return false;
+}
+
+// MMX forms share most of their mnemonics, and so their rows, with SSE2.
+Needs needs_of(const Decoded& decoded, const Row& row) {
+    if (!uses(decoded, ZYDIS_REGCLASS_MMX)) return row.needs;
+    return uses(decoded, ZYDIS_REGCLASS_XMM) ? Needs::sse : Needs::mmx;
+}
+bool build_row(const Decoded& decoded, const Row& row, Built& op) {
+    return row.needs != Needs::mmx && uses(decoded, ZYDIS_REGCLASS_MMX) ? exec::build_mmx(decoded, op) : row.build(decoded, op);
 }
 
 // Knights Corner, whose VEX forms of POPCNT and the like no other processor has.
@@ -106,11 +115,11 @@ bool BlockDecoder::append(Core& core, const ZydisDecodedInstruction& instruction
     fill_operands(decoded, op);
     const Row* row = find_row(instruction.mnemonic);
     op.flow = row != nullptr ? row->flow : Flow::ends;
-    const Handler trap = row != nullptr ? trapped(row->needs, core.decode_mode) : nullptr;
+    const Handler trap = row != nullptr ? trapped(needs_of(decoded, *row), core.decode_mode) : nullptr;
     if (trap != nullptr) {
         op.handler = trap;
         op.flow = Flow::ends;
-    } else if (row == nullptr || uses_mmx(decoded) || !row->build(decoded, op)) {
+    } else if (row == nullptr || !build_row(decoded, *row, op)) {
         op.imm = static_cast<u64>(instruction.mnemonic);
         op.handler = &complex_end<missing>;
         op.flow = Flow::ends;
