@@ -8,6 +8,7 @@
 
 #include "apic/local_apic.h"
 #include "cpu/core.h"
+#include "cpu/state_components.h"
 
 namespace vtsim::cpu {
 namespace {
@@ -39,7 +40,7 @@ u32 features_ecx(const Context& c) {
     const auto& f = c.features;
     return flag(3, f.monitor && (c.state.misc_enable & misc_enable::monitor) != 0) | flag(5, f.vmx) | flag(13, f.cmpxchg16b) | flag(17, f.pcid) |
            flag(21, f.x2apic && c.params.apic.x2apic) | flag(22, f.movbe) | flag(23, f.popcnt) | flag(24, f.tsc_deadline && c.params.apic.tsc_deadline) |
-           flag(27, c.state.osxsave) | flag(30, f.rdrand);
+           flag(26, f.xsave) | flag(27, c.state.osxsave) | flag(28, f.avx) | flag(30, f.rdrand);
 }
 
 u32 features_edx(const Context& c) {
@@ -115,7 +116,7 @@ CpuidResult structured_features(const Context& c) {
     return {0,
             flag(0, f.fsgsbase) | tsc_adjust | flag(3, f.bmi1) | flag(7, f.smep) | flag(8, f.bmi2) | enhanced_rep_movsb | flag(10, f.invpcid) | no_fpu_segments | flag(18, f.rdseed) |
                 flag(19, f.adx) | flag(20, f.smap) | flag(23, f.clflushopt),
-            flag(2, f.umip) | flag(16, f.la57) | flag(22, f.rdpid), flag(26, f.spec_ctrl)};
+            flag(2, f.umip) | flag(3, f.pku) | flag(4, c.state.ospke) | flag(16, f.la57) | flag(22, f.rdpid), flag(26, f.spec_ctrl)};
 }
 
 // One thread a core: level 0 numbers threads, level 1 cores.
@@ -124,6 +125,21 @@ CpuidResult topology(const Context& c) {
     if (c.subleaf == 0) return {0, 1, 1U << 8 | level, id};
     if (c.subleaf == 1) return {package_shift(c), logical_processors(c), 2U << 8 | level, id};
     return {0, 0, level, id};
+}
+
+// SDM vol. 1, "Enumeration of CPU Support for XSAVE Instructions and XSAVE-Supported Features". There are no supervisor state components.
+CpuidResult extended_states(const Context& c) {
+    const auto& f = c.features;
+    const u64 supported = xcr0_supported(f);
+    if (supported == 0) return {};
+    if (c.subleaf == 0) return {static_cast<u32>(supported), standard_area_size(c.state.xcr0), standard_area_size(supported), static_cast<u32>(supported >> 32)};
+    if (c.subleaf == 1) {
+        const u32 size = f.xsavec || f.xsaves ? compacted_area_size(c.state.xcr0 | c.state.xss) : 0;
+        return {flag(0, f.xsaveopt) | flag(1, f.xsavec) | flag(2, f.xgetbv1) | flag(3, f.xsaves), size, 0, 0};
+    }
+    for (const auto& component : extended_components)
+        if (component.number == c.subleaf && f.*component.exists) return {component.size, component.offset, 0, 0};
+    return {};
 }
 
 // The crystal that the ratio refers to clocks the APIC timer.
@@ -174,6 +190,7 @@ CpuidResult leaf_of(const Context& c, u32 leaf) {
         case 7: return structured_features(c);
         case 0xa: return {};                         // architectural performance monitoring: version 0, none
         case 0xb: return topology(c);
+        case 0xd: return extended_states(c);
         case 0x15: return tsc_frequency(c);
         case 0x16: return processor_frequency(c);
         case 0x8000'0000: return {highest_extended_leaf, 0, 0, 0};
@@ -197,8 +214,13 @@ CpuidResult cpuid(const CoreParams& params, const timing::CacheParams& caches, c
 }
 
 CpuidResult cpuid(Core& core, u32 leaf, u32 subleaf) {
-    constexpr u64 osxsave = arch::cr4::osxsave;
-    const CpuidState state{core.apic->id(), core.apic->enabled(), (core.s.cr4 & osxsave) != 0, core.s.misc_enable};
+    const CpuidState state{.apic_id = core.apic->id(),
+                           .apic_enabled = core.apic->enabled(),
+                           .osxsave = (core.s.cr4 & arch::cr4::osxsave) != 0,
+                           .misc_enable = core.s.misc_enable,
+                           .ospke = (core.s.cr4 & arch::cr4::pke) != 0,
+                           .xcr0 = core.s.xcr0,
+                           .xss = core.s.xss};
     return cpuid(core.params, core.port.hierarchy().params(), state, leaf, subleaf);
 }
 

@@ -21,6 +21,8 @@ struct CpuidState {
     bool apic_enabled = true;        // IA32_APIC_BASE[11]
     bool osxsave = false;            // CR4.OSXSAVE
     u64 misc_enable = 0;             // IA32_MISC_ENABLE
+    bool ospke = false;              // CR4.PKE
+    u64 xcr0 = 1, xss = 0;           // XCR0, IA32_XSS
 };
 
 namespace misc_enable {

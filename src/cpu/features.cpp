@@ -4,6 +4,7 @@
 #include "arch/registers.h"
 #include "base/error.h"
 #include "cpu/core_params.h"
+#include "cpu/state_components.h"
 #include "vmx/capabilities.h"
 
 namespace vtsim::cpu {
@@ -12,6 +13,11 @@ void FeatureParams::validate() const {
     constexpr std::size_t longest_brand = 47;
     if (brand.size() > longest_brand) throw ConfigError("features.brand", brand, "at most 47 characters");
     if (logical_processors > 255) throw ConfigError("features.logical_processors", std::to_string(logical_processors), "1 to 255, or 0 for machine.cpus");
+    constexpr std::pair<bool FeatureParams::*, const char*> with_xsave[] = {{&FeatureParams::xsaveopt, "xsaveopt"}, {&FeatureParams::xsavec, "xsavec"},
+                                                                            {&FeatureParams::xgetbv1, "xgetbv1"},   {&FeatureParams::xsaves, "xsaves"},
+                                                                            {&FeatureParams::avx, "avx"},           {&FeatureParams::pku, "pku"}};
+    for (const auto& [feature, name] : with_xsave)
+        if (this->*feature && !xsave) throw ConfigError(std::string{"features."} + name, "true", "false when features.xsave is false");
     if (invpcid && !pcid) throw ConfigError("features.invpcid", "true", "false when features.pcid is false");
 }
 
@@ -25,12 +31,22 @@ u64 cr4_supported(const FeatureParams& features) {
     if (features.pcid) bits |= pcide;
     if (features.smep) bits |= smep;
     if (features.smap) bits |= smap;
+    if (features.xsave) bits |= osxsave;
+    if (features.pku) bits |= pke;
     return bits;
 }
 
 u64 efer_supported(const FeatureParams& features) {
     using namespace arch::efer;
     return sce | lme | lma | (features.nx ? nxe : 0);
+}
+
+u64 xcr0_supported(const FeatureParams& features) {
+    if (!features.xsave) return 0;
+    u64 bits = arch::xcr0::x87 | arch::xcr0::sse;
+    for (const auto& component : extended_components)
+        if (features.*component.exists) bits |= bit(component.number);
+    return bits;
 }
 
 vmx::ProcessorLimits processor_limits(const CoreParams& params) {

@@ -46,6 +46,13 @@ struct FeatureParams {
     bool clflushopt = false;
     bool spec_ctrl = false;
     bool mmx = false;
+    bool xsave = true;
+    bool xsaveopt = true;
+    bool xsavec = false;
+    bool xgetbv1 = false;
+    bool xsaves = false;
+    bool avx = false;
+    bool pku = false;
     bool frequency_leaves = false;      // leaves 15H and 16H; Broadwell has none
     u32 microcode = 0x2f;               // revision, IA32_BIOS_SIGN_ID
     u32 logical_processors = 0;         // of the package; 0: as many as the machine has
@@ -54,9 +61,11 @@ struct FeatureParams {
     void validate() const;              // throws ConfigError
 };
 
-// Bits of CR4 and IA32_EFER that these features define; setting any other one raises #GP(0).
+// Bits of CR4, IA32_EFER and XCR0 that these features define; setting any other one raises #GP(0).
 [[nodiscard]] u64 cr4_supported(const FeatureParams& features);
 [[nodiscard]] u64 efer_supported(const FeatureParams& features);
+// XCR0: 0 without XSAVE.
+[[nodiscard]] u64 xcr0_supported(const FeatureParams& features);
 
 // What the other rooms must know of it.
 [[nodiscard]] vmx::ProcessorLimits processor_limits(const CoreParams& params);
@@ -96,6 +105,13 @@ inline constexpr auto schema<cpu::FeatureParams> = std::tuple{
     Param{"clflushopt", &cpu::FeatureParams::clflushopt, "CLFLUSHOPT"},
     Param{"spec_ctrl", &cpu::FeatureParams::spec_ctrl, "IA32_SPEC_CTRL and IA32_PRED_CMD"},
     Param{"mmx", &cpu::FeatureParams::mmx, "CPUID reports MMX"},
+    Param{"xsave", &cpu::FeatureParams::xsave, "XSAVE, XRSTOR, XGETBV, XSETBV and CR4.OSXSAVE"},
+    Param{"xsaveopt", &cpu::FeatureParams::xsaveopt, "XSAVEOPT"},
+    Param{"xsavec", &cpu::FeatureParams::xsavec, "XSAVEC, and XRSTOR of the compacted format"},
+    Param{"xgetbv1", &cpu::FeatureParams::xgetbv1, "XGETBV with ECX = 1: which state components are in use"},
+    Param{"xsaves", &cpu::FeatureParams::xsaves, "XSAVES, XRSTORS and IA32_XSS"},
+    Param{"avx", &cpu::FeatureParams::avx, "AVX: 256-bit registers, VEX-encoded SSE, XCR0[2]"},
+    Param{"pku", &cpu::FeatureParams::pku, "protection keys for user pages: RDPKRU, WRPKRU, CR4.PKE, XCR0[9]"},
     Param{"frequency_leaves", &cpu::FeatureParams::frequency_leaves, "CPUID leaves 15H and 16H tell the TSC and processor frequencies"},
     Param{"microcode", &cpu::FeatureParams::microcode, "microcode revision that IA32_BIOS_SIGN_ID shows"},
     Param{"logical_processors", &cpu::FeatureParams::logical_processors, "logical processors that CPUID reports for the package, 1 to 255; 0: machine.cpus"},

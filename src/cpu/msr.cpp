@@ -125,6 +125,7 @@ Event write_x2apic(Core& core, u32 number, u64 value) {
 
 bool has_vmx(const Core& core) { return core.params.features.vmx; }
 bool has_rdtscp(const Core& core) { return core.params.features.rdtscp || core.params.features.rdpid; }
+bool has_xsaves(const Core& core) { return core.params.features.xsaves; }
 bool has_spec_ctrl(const Core& core) { return core.params.features.spec_ctrl; }
 
 // SDM vol. 3, "Enabling and Entering VMX Operation": bit 0 locks, bit 2 permits VMXON outside SMX operation.
@@ -266,6 +267,7 @@ constexpr Msr msrs[] = {
     {0x480, 0x493, "IA32_VMX_BASIC to IA32_VMX_EXIT_CTLS2", has_vmx, read_vmx_capability, nullptr},
     {0x6e0, 0x6e0, "IA32_TSC_DEADLINE", has_tsc_deadline, read_tsc_deadline, write_tsc_deadline},
     {0x800, 0x8ff, "IA32_X2APIC_*", has_x2apic, read_x2apic, write_x2apic},
+    {0xda0, 0xda0, "IA32_XSS", has_xsaves, get<&State::xss>, only_zero},              // no supervisor state components
     {0xc000'0080, 0xc000'0080, "IA32_EFER", always, get<&State::efer>, write_efer},
     {0xc000'0081, 0xc000'0081, "IA32_STAR", always, get<&State::star>, set<&State::star>},
     {0xc000'0082, 0xc000'0082, "IA32_LSTAR", always, get<&State::lstar>, set_canonical<&State::lstar>},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// CR0, CR2, CR3, CR4, CR8 and XCR0. SDM vol. 2, "MOV - Move to/from Control Registers", "CLTS", "LMSW", "SMSW"; vol. 3, "Control Registers".
+// CR0, CR2, CR3, CR4 and CR8. SDM vol. 2, "MOV - Move to/from Control Registers", "CLTS", "LMSW", "SMSW"; vol. 3, "Control Registers".
 #include "apic/local_apic.h"
 #include "cpu/events/events.h"
 #include "cpu/exec/build.h"
@@ -211,34 +211,10 @@ Event smsw(Core& core, const MicroOp& op) {
     return {};
 }
 
-// ---- XCR0 ---------------------------------------------------------------------------------------------------------------------
-
-Event xgetbv(Core& core, const MicroOp&) {
-    if ((core.s.cr4 & cr4::osxsave) == 0) return arch::undefined_opcode;
-    if (static_cast<u32>(core.s.gpr[arch::rcx]) != 0) return arch::general_protection();
-    core.s.gpr[arch::rax] = static_cast<u32>(core.s.xcr0);
-    core.s.gpr[arch::rdx] = core.s.xcr0 >> 32;
-    return {};
-}
-
-Event xsetbv(Core& core, const MicroOp&) {
-    if ((core.s.cr4 & cr4::osxsave) == 0) return arch::undefined_opcode;
-    if (core.vmx->non_root()) return exit_with(core, vmx::ExitReason::xsetbv);
-    if (core.s.cpl != 0 || static_cast<u32>(core.s.gpr[arch::rcx]) != 0) return arch::general_protection();
-    constexpr u64 x87 = 1, sse = 2;
-    const u64 value = core.s.gpr[arch::rdx] << 32 | static_cast<u32>(core.s.gpr[arch::rax]);
-    if ((value & x87) == 0 || (value & ~(x87 | sse)) != 0) return arch::general_protection();
-    core.s.xcr0 = value;
-    core.context_changed();
-    return {};
-}
-
 constexpr Row rows[] = {
     row<clts, Flow::ends>(ZYDIS_MNEMONIC_CLTS),
     row<lmsw, Flow::ends>(ZYDIS_MNEMONIC_LMSW),
     row<smsw>(ZYDIS_MNEMONIC_SMSW),
-    row<xgetbv>(ZYDIS_MNEMONIC_XGETBV),
-    row<xsetbv, Flow::ends>(ZYDIS_MNEMONIC_XSETBV),
 };
 
 }  // namespace

@@ -46,5 +46,10 @@ inline arch::Event pending(const Core& core) {
 void store_stack(const arch::X87State& x87, FxsaveArea& area);
 void load_stack(arch::X87State& x87, const FxsaveArea& area);
 
+// The x87 state of FXSAVE and XSAVE, into and out of its part of the area. `wide`: the 64-bit form of the instruction (REX.W), which moves whole pointers; the others
+// move 32 bits, and selectors that are zero. (x87_state.cpp)
+void save(const arch::X87State& x87, FxsaveArea& area, bool wide);
+void restore(arch::X87State& x87, const FxsaveArea& area, bool wide);
+
 }  // namespace x87
 }  // namespace vtsim::cpu::exec

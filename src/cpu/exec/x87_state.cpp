@@ -205,16 +205,9 @@ Event fxsave(Core& core, const MicroOp& op) {
     if (!linear) return linear.event;
     const unsigned registers = moved_xmm_registers(core);
     FxsaveArea area{};
-    const auto& x87 = core.s.x87;
-    area.control = x87.control;
-    area.status = x87.status;
-    area.tags = x87.valid;
-    area.opcode = x87.opcode;
-    area.instruction_pointer = wide ? x87.instruction_pointer : static_cast<u32>(x87.instruction_pointer);     // selectors are zero
-    area.data_pointer = wide ? x87.data_pointer : static_cast<u32>(x87.data_pointer);
+    x87::save(core.s.x87, area, wide);
     area.mxcsr = core.s.mxcsr;
     area.mxcsr_mask = mxcsr_mask;
-    x87::store_stack(x87, area);
     for (unsigned i = 0; i < registers; ++i) std::memcpy(area.xmm[i], &core.s.vector[i], 16);
     // What is not moved keeps its place in memory.
     const unsigned bytes = registers == 16 ? untouched_from : static_cast<unsigned>(offsetof(FxsaveArea, xmm)) + 16 * registers;
@@ -229,14 +222,7 @@ Event fxrstor(Core& core, const MicroOp& op) {
     if (const auto event = core.read_bytes(linear.value, &area, sizeof area, core.access(arch::AccessKind::load))) return event;
     const unsigned registers = moved_xmm_registers(core);
     if ((area.mxcsr & ~mxcsr_mask) != 0 && registers != 0) return arch::general_protection();
-    auto& x87 = core.s.x87;
-    x87.status = area.status;
-    x87.valid = area.tags;
-    x87.opcode = area.opcode & 0x7ff;
-    x87.instruction_pointer = wide ? area.instruction_pointer : static_cast<u32>(area.instruction_pointer);
-    x87.data_pointer = wide ? area.data_pointer : static_cast<u32>(area.data_pointer);
-    x87::load_stack(x87, area);
-    set_control(x87, area.control);
+    x87::restore(core.s.x87, area, wide);
     if (registers != 0) core.s.mxcsr = area.mxcsr;
     for (unsigned i = 0; i < registers; ++i) std::memcpy(&core.s.vector[i], area.xmm[i], 16);
     return {};
@@ -258,6 +244,30 @@ constexpr Row rows[] = {
 };
 
 }  // namespace
+
+namespace x87 {
+
+void save(const arch::X87State& x87, FxsaveArea& area, bool wide) {
+    area.control = x87.control;
+    area.status = x87.status;
+    area.tags = x87.valid;
+    area.opcode = x87.opcode;
+    area.instruction_pointer = wide ? x87.instruction_pointer : static_cast<u32>(x87.instruction_pointer);
+    area.data_pointer = wide ? x87.data_pointer : static_cast<u32>(x87.data_pointer);
+    store_stack(x87, area);
+}
+
+void restore(arch::X87State& x87, const FxsaveArea& area, bool wide) {
+    x87.status = area.status;
+    x87.valid = area.tags;
+    x87.opcode = area.opcode & 0x7ff;
+    x87.instruction_pointer = wide ? area.instruction_pointer : static_cast<u32>(area.instruction_pointer);
+    x87.data_pointer = wide ? area.data_pointer : static_cast<u32>(area.data_pointer);
+    load_stack(x87, area);
+    set_control(x87, area.control);
+}
+
+}  // namespace x87
 
 std::span<const Row> x87_state_rows() { return rows; }
 

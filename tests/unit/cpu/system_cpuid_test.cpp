@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "base/error.h"
 #include "cpu/cpuid.h"
 #include "support/core_bench.h"
 #include "vmx/capabilities.h"
@@ -41,6 +42,8 @@ constexpr Switch switches[] = {
     {&cpu::FeatureParams::la57, 7, &CpuidResult::ecx, 16},         {&cpu::FeatureParams::rdpid, 7, &CpuidResult::ecx, 22},
     {&cpu::FeatureParams::spec_ctrl, 7, &CpuidResult::edx, 26},    {&cpu::FeatureParams::lzcnt, 0x8000'0001, &CpuidResult::ecx, 5},
     {&cpu::FeatureParams::nx, 0x8000'0001, &CpuidResult::edx, 20}, {&cpu::FeatureParams::pages_1g, 0x8000'0001, &CpuidResult::edx, 26},
+    {&cpu::FeatureParams::xsave, 1, &CpuidResult::ecx, 26},        {&cpu::FeatureParams::avx, 1, &CpuidResult::ecx, 28},
+    {&cpu::FeatureParams::pku, 7, &CpuidResult::ecx, 3},
     {&cpu::FeatureParams::rdtscp, 0x8000'0001, &CpuidResult::edx, 27},  {&cpu::FeatureParams::prefetchw, 0x8000'0001, &CpuidResult::ecx, 8},
 };
 
@@ -54,13 +57,12 @@ TEST(Cpuid, EachFeatureIsOneBit) {
     }
 }
 
-// What the engine does not implement. Bits of leaf 1: SSE3, PCLMULQDQ, SSSE3, FMA, SSE4.1, SSE4.2, AES, XSAVE, OSXSAVE, AVX, F16C; leaf 7: AVX2.
+// What the engine does not implement. Bits of leaf 1: SSE3, PCLMULQDQ, SSSE3, FMA, SSE4.1, SSE4.2, AES, OSXSAVE (of CR4), AVX, F16C; leaf 7: AVX2.
 TEST(Cpuid, DoesNotAdvertiseWhatIsNotThere) {
     const Query query;
-    EXPECT_EQ(query(1).ecx & (1U | 1U << 1 | 1U << 9 | 1U << 12 | 1U << 19 | 1U << 20 | 1U << 25 | 1U << 26 | 1U << 27 | 1U << 28 | 1U << 29), 0U);
+    EXPECT_EQ(query(1).ecx & (1U | 1U << 1 | 1U << 9 | 1U << 12 | 1U << 19 | 1U << 20 | 1U << 25 | 1U << 27 | 1U << 28 | 1U << 29), 0U);
     EXPECT_EQ(query(7).ebx & (1U << 5 | 1U << 4 | 1U << 11), 0U);
     EXPECT_EQ(query(0xa), CpuidResult{});
-    EXPECT_EQ(query(0xd), CpuidResult{});
 }
 
 TEST(Cpuid, NamesVendorSignatureAndBrand) {
@@ -137,12 +139,53 @@ TEST(Cpuid, FrequenciesMultiplyToTheTsc) {
     EXPECT_EQ(leaf.ecx, query.params.apic.timer_hz);
 }
 
+// Broadwell has sizes 340H with AVX; the model has 240H, the legacy region and the header, as long as AVX is off.
+TEST(Cpuid, ExtendedStatesHaveTheSizesOfTheManual) {
+    Query query;
+    EXPECT_EQ(query(0xd, 0), (CpuidResult{3, 0x240, 0x240, 0}));
+    EXPECT_EQ(query(0xd, 1), (CpuidResult{1, 0, 0, 0}));                     // XSAVEOPT
+    EXPECT_EQ(query(0xd, 2), CpuidResult{});
+
+    auto& f = query.params.features;
+    f.avx = true;
+    EXPECT_EQ(query(0xd, 0), (CpuidResult{7, 0x240, 0x340, 0}));             // EBX follows XCR0
+    EXPECT_EQ(query(0xd, 2), (CpuidResult{0x100, 0x240, 0, 0}));
+    query.state.xcr0 = 7;
+    EXPECT_EQ(query(0xd, 0).ebx, 0x340U);
+    EXPECT_EQ(query(0xd, 1).ebx, 0U);
+
+    f.xsavec = f.xgetbv1 = f.xsaves = f.pku = true;
+    query.state.xcr0 = 0x203;
+    EXPECT_EQ(query(0xd, 0), (CpuidResult{0x207, 0xa88, 0xa88, 0}));
+    EXPECT_EQ(query(0xd, 1), (CpuidResult{15, 0x248, 0, 0}));
+    EXPECT_EQ(query(0xd, 9), (CpuidResult{8, 0xa80, 0, 0}));
+    for (const u32 subleaf : {3U, 8U, 10U, 63U, 64U}) EXPECT_EQ(query(0xd, subleaf), CpuidResult{}) << subleaf;
+
+    f.xsave = false;
+    EXPECT_EQ(query(0xd, 0), CpuidResult{});
+    EXPECT_EQ(query(0xd, 1), CpuidResult{});
+}
+
+TEST(Features, OfXsaveNeedXsave) {
+    for (auto feature : {&cpu::FeatureParams::xsaveopt, &cpu::FeatureParams::xsavec, &cpu::FeatureParams::xgetbv1, &cpu::FeatureParams::xsaves, &cpu::FeatureParams::avx, &cpu::FeatureParams::pku}) {
+        cpu::FeatureParams features;
+        features.xsaveopt = false;
+        features.*feature = true;
+        EXPECT_NO_THROW(features.validate());
+        features.xsave = false;
+        EXPECT_THROW(features.validate(), ConfigError);
+    }
+}
+
 TEST(Cpuid, FollowsTheStateThatTheManualNames) {
     Query query;
     query.state.apic_enabled = false;
     EXPECT_EQ(query(1).edx & 1U << 9, 0U);
     query.state.osxsave = true;
     EXPECT_NE(query(1).ecx & 1U << 27, 0U);
+    EXPECT_EQ(query(7).ecx & 1U << 4, 0U);
+    query.state.ospke = true;
+    EXPECT_NE(query(7).ecx & 1U << 4, 0U);
     query.state.misc_enable &= ~cpu::misc_enable::monitor;
     EXPECT_EQ(query(1).ecx & 8U, 0U);
 }
