@@ -108,6 +108,17 @@ i64 SystemCalls::writev(const Arguments& a) {
     return total;
 }
 
+// From where the file stands, not from an offset of the caller.
+i64 SystemCalls::sendfile(const Arguments& a) {
+    const auto *to = file(a[0]), *from = file(a[1]);
+    if (to == nullptr || to->host >= 0 || from == nullptr || from->host < 0) return -EBADF;
+    if (a[2] != 0) return -EINVAL;
+    std::string text(std::min(a[3], longest_transfer), 0);
+    const auto got = ::read(from->host, text.data(), text.size());
+    if (got > 0) output_.append(text, 0, static_cast<std::size_t>(got));
+    return result(got);
+}
+
 i64 SystemCalls::lseek(const Arguments& a) {
     const auto* found = file(a[0]);
     if (found == nullptr) return -EBADF;

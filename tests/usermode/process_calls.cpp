@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // System calls about the process and its surroundings. Nothing depends on when and where a test runs: time stands still, random bytes are always the same.
 #include <asm/prctl.h>
-#include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <sys/time.h>
 #include <sys/utsname.h>
 
@@ -47,6 +48,17 @@ i64 SystemCalls::process_id(const Arguments&) { return process; }
 i64 SystemCalls::user_id(const Arguments&) { return 0; }
 i64 SystemCalls::umask(const Arguments&) { return 022; }
 i64 SystemCalls::robust_list(const Arguments&) { return 0; }
+i64 SystemCalls::restartable_sequences(const Arguments&) { return -ENOSYS; }         // as of Linux before 4.18: programs do without
+i64 SystemCalls::prctl(const Arguments& a) { return a[0] == PR_SET_NAME ? 0 : -EINVAL; }
+
+i64 SystemCalls::sysinfo(const Arguments& a) {
+    struct sysinfo information {};
+    information.totalram = 256 * MiB;
+    information.freeram = 128 * MiB;
+    information.procs = 1;
+    information.mem_unit = 1;
+    return give(a[0], information) ? 0 : -EFAULT;
+}
 
 // Signals never come; what was set before is said to be nothing.
 i64 SystemCalls::signal_action(const Arguments& a) {

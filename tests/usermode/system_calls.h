@@ -54,6 +54,7 @@ private:
     i64 pread(const Arguments& a);
     i64 write(const Arguments& a);
     i64 writev(const Arguments& a);
+    i64 sendfile(const Arguments& a);
     i64 open(const Arguments& a);
     i64 openat(const Arguments& a);
     i64 close(const Arguments& a);
@@ -88,6 +89,9 @@ private:
     i64 signal_action(const Arguments& a);
     i64 signal_mask(const Arguments& a);
     i64 robust_list(const Arguments& a);
+    i64 restartable_sequences(const Arguments& a);
+    i64 prctl(const Arguments& a);
+    i64 sysinfo(const Arguments& a);
     i64 prlimit(const Arguments& a);
     i64 getrandom(const Arguments& a);
     i64 uname(const Arguments& a);
