@@ -82,22 +82,21 @@ protected:
         std::filesystem::current_path(source);
     }
 
-    static Result expect_same(const Command& command, cpu::Mode mode) {
+    // `status`: the command does what it is meant for, on both. Returns the output.
+    static std::string expect_same(const Command& command, cpu::Mode mode, int status = 0) {
         const auto native = run_natively(command);
+        EXPECT_EQ(native.status, status) << "of the native run:\n" << native.output;
         const auto simulated = run_simulated(command, mode);
         EXPECT_EQ(simulated.problem, "");
         EXPECT_EQ(simulated.status, native.status);
         EXPECT_EQ(simulated.output, native.output);
-        return native;
+        return native.output;
     }
 };
 
 class Busybox : public InRepository, public testing::WithParamInterface<Applet> {};
 
-TEST_P(Busybox, DoesAsNatively) {
-    const auto native = expect_same(command_of(GetParam()), cpu::Mode::functional);
-    EXPECT_EQ(native.status, GetParam().status) << "of the native run:\n" << native.output;
-}
+TEST_P(Busybox, DoesAsNatively) { expect_same(command_of(GetParam()), cpu::Mode::functional, GetParam().status); }
 
 std::string name_of(const testing::TestParamInfo<Applet>& tested) { return tested.param.name; }
 INSTANTIATE_TEST_SUITE_P(Functional, Busybox, testing::ValuesIn(applets), name_of);
@@ -105,7 +104,7 @@ INSTANTIATE_TEST_SUITE_P(Functional, Busybox, testing::ValuesIn(applets), name_o
 // A small file each: what is timed takes other handlers.
 class TimedBusybox : public Busybox {};
 
-TEST_P(TimedBusybox, DoesAsNatively) { expect_same(command_of(GetParam()), cpu::Mode::timing); }
+TEST_P(TimedBusybox, DoesAsNatively) { expect_same(command_of(GetParam()), cpu::Mode::timing, GetParam().status); }
 
 const Applet timed_applets[] = {
     {"sha256sum", {"sha256sum", "tests/data/vmx/vmx_msrs.csv"}, ""},
@@ -113,7 +112,7 @@ const Applet timed_applets[] = {
     {"gzip", {"gzip", "-c"}, "tests/data/vmx/vmx_msrs.csv"},
     {"sort", {"sort", "tests/data/vmx/vmx_msrs.csv"}, ""},
     {"wc", {"wc"}, "tests/data/vmx/vmx_msrs.csv"},
-    {"awk", {"awk", "-F,", "{ print NR / 3, length($2), log(NR), toupper($1) }"}, "tests/data/vmx/vmx_msrs.csv"},
+    {"awk", {"awk", "-F,", "{ print NR / 3, length($2), NR % 7, toupper($1) }"}, "tests/data/vmx/vmx_msrs.csv"},
     {"sed", {"sed", "s/[a-z]\\([a-z]*\\)/<\\1>/g"}, "tests/data/vmx/vmx_msrs.csv"},
     {"tr", {"tr", "a-z", "A-Z"}, "tests/data/vmx/vmx_msrs.csv"},
 };
@@ -132,7 +131,7 @@ TEST_F(BusyboxWithFile, UnpacksWhatItHasPacked) {
         const Command pack{.arguments = {busybox, format, "-c"}, .input = "docs/shadow_vs_ept.md"};
         write(run_simulated(pack, cpu::Mode::functional).output);
         const auto unpacked = expect_same({.arguments = {busybox, format, "-dc"}, .input = path_}, cpu::Mode::functional);
-        EXPECT_EQ(unpacked.output, run_natively({.arguments = {busybox, "cat"}, .input = pack.input}).output);
+        EXPECT_EQ(unpacked, run_natively({.arguments = {busybox, "cat"}, .input = pack.input}).output);
     }
 }
 
@@ -140,7 +139,7 @@ TEST_F(BusyboxWithFile, GunzipSeesDamage) {
     auto packed = run_natively({.arguments = {busybox, "gzip", "-c"}, .input = "docs/architecture.md"}).output;
     packed[packed.size() / 2] = static_cast<char>(packed[packed.size() / 2] ^ 0x10);
     write(packed);
-    EXPECT_EQ(expect_same({.arguments = {busybox, "gunzip", "-c"}, .input = path_}, cpu::Mode::functional).status, 1);
+    expect_same({.arguments = {busybox, "gunzip", "-c"}, .input = path_}, cpu::Mode::functional, 1);
 }
 
 TEST_F(BusyboxWithFile, Bc) {
