@@ -30,8 +30,8 @@ void write_controls(const Vcpu& vcpu, const VcpuSetup& setup) {
     vmwrite(Field::pin_controls, choose_controls(Controls::pin, vcpu.alone ? 0 : u32{activate_preemption_timer}));
     const u32 primary = hlt_exiting | use_io_bitmaps | use_msr_bitmaps | activate_secondary;
     vmwrite(Field::primary_controls, choose_controls(Controls::primary, vcpu.shadow ? primary | cr3_load_exiting | cr3_store_exiting | invlpg_exiting : primary));
-    if (vcpu.shadow) vmwrite(Field::secondary_controls, choose_controls(Controls::secondary, vpid, enable_rdtscp | enable_xsaves));
-    else vmwrite(Field::secondary_controls, choose_controls(Controls::secondary, enable_ept | unrestricted_guest | vpid, enable_rdtscp | enable_invpcid | enable_xsaves));
+    if (vcpu.shadow) vmwrite(Field::secondary_controls, choose_controls(Controls::secondary, vpid, enable_rdtscp));
+    else vmwrite(Field::secondary_controls, choose_controls(Controls::secondary, enable_ept | unrestricted_guest | vpid, enable_rdtscp | enable_invpcid));
     const u32 exit = host_is_64_bit | save_pat | exit_load_pat | save_efer | exit_load_efer;
     vmwrite(Field::exit_controls, choose_controls(Controls::exit, vcpu.alone ? exit : exit | save_preemption_timer, save_debug_controls));
     vmwrite(Field::entry_controls, choose_controls(Controls::entry, entry_load_pat | entry_load_efer, load_debug_controls));
