@@ -9,6 +9,7 @@
 #include <map>
 
 #include "cpu/exec/vector/mxcsr.h"
+#include "cpu/exec/vector/packed.h"
 #include "cpu/exec/x87.h"
 
 namespace vtsim::cpu::exec {
@@ -59,49 +60,14 @@ Event binary(Core& core, const MicroOp& op) {
     return {};
 }
 
-#define VTSIM_SSE(name, intrinsic) \
-    __m128i name(__m128i a, __m128i b) { return intrinsic(a, b); }
-VTSIM_SSE(paddb, _mm_add_epi8) VTSIM_SSE(paddw, _mm_add_epi16) VTSIM_SSE(paddd, _mm_add_epi32) VTSIM_SSE(paddq, _mm_add_epi64)
-VTSIM_SSE(psubb, _mm_sub_epi8) VTSIM_SSE(psubw, _mm_sub_epi16) VTSIM_SSE(psubd, _mm_sub_epi32) VTSIM_SSE(psubq, _mm_sub_epi64)
-VTSIM_SSE(paddsb, _mm_adds_epi8) VTSIM_SSE(paddsw, _mm_adds_epi16) VTSIM_SSE(paddusb, _mm_adds_epu8) VTSIM_SSE(paddusw, _mm_adds_epu16)
-VTSIM_SSE(psubsb, _mm_subs_epi8) VTSIM_SSE(psubsw, _mm_subs_epi16) VTSIM_SSE(psubusb, _mm_subs_epu8) VTSIM_SSE(psubusw, _mm_subs_epu16)
-VTSIM_SSE(pmullw, _mm_mullo_epi16) VTSIM_SSE(pmulhw, _mm_mulhi_epi16) VTSIM_SSE(pmulhuw, _mm_mulhi_epu16) VTSIM_SSE(pmuludq, _mm_mul_epu32)
-VTSIM_SSE(pmulhrsw, _mm_mulhrs_epi16) VTSIM_SSE(pmaddubsw, _mm_maddubs_epi16) VTSIM_SSE(pmaddwd, _mm_madd_epi16) VTSIM_SSE(psadbw, _mm_sad_epu8)
-VTSIM_SSE(pavgb, _mm_avg_epu8) VTSIM_SSE(pavgw, _mm_avg_epu16) VTSIM_SSE(pmaxsw, _mm_max_epi16) VTSIM_SSE(pminsw, _mm_min_epi16) VTSIM_SSE(pmaxub, _mm_max_epu8) VTSIM_SSE(pminub, _mm_min_epu8)
-VTSIM_SSE(pand, _mm_and_si128) VTSIM_SSE(pandn, _mm_andnot_si128) VTSIM_SSE(por, _mm_or_si128) VTSIM_SSE(pxor, _mm_xor_si128)
-VTSIM_SSE(pcmpeqb, _mm_cmpeq_epi8) VTSIM_SSE(pcmpeqw, _mm_cmpeq_epi16) VTSIM_SSE(pcmpeqd, _mm_cmpeq_epi32)
-VTSIM_SSE(pcmpgtb, _mm_cmpgt_epi8) VTSIM_SSE(pcmpgtw, _mm_cmpgt_epi16) VTSIM_SSE(pcmpgtd, _mm_cmpgt_epi32)
-VTSIM_SSE(psignb, _mm_sign_epi8) VTSIM_SSE(psignw, _mm_sign_epi16) VTSIM_SSE(psignd, _mm_sign_epi32)
-VTSIM_SSE(punpcklbw, _mm_unpacklo_epi8) VTSIM_SSE(punpcklwd, _mm_unpacklo_epi16) VTSIM_SSE(punpckldq, _mm_unpacklo_epi32)
-#undef VTSIM_SSE
 // The upper halves of what interleaving the lower ones of 128 bits gives.
 template <Binary f>
 __m128i upper(__m128i a, __m128i b) { return _mm_srli_si128(f(a, b), 8); }
 // Both operands side by side in one register: pack and horizontal instructions.
 template <__m128i (*f)(__m128i, __m128i)>
 __m128i together(__m128i a, __m128i b) { return f(_mm_unpacklo_epi64(a, b), _mm_setzero_si128()); }
-__m128i packsswb(__m128i a, __m128i b) { return _mm_packs_epi16(a, b); }
-__m128i packssdw(__m128i a, __m128i b) { return _mm_packs_epi32(a, b); }
-__m128i packuswb(__m128i a, __m128i b) { return _mm_packus_epi16(a, b); }
-__m128i phaddw(__m128i a, __m128i b) { return _mm_hadd_epi16(a, b); }
-__m128i phaddd(__m128i a, __m128i b) { return _mm_hadd_epi32(a, b); }
-__m128i phaddsw(__m128i a, __m128i b) { return _mm_hadds_epi16(a, b); }
-__m128i phsubw(__m128i a, __m128i b) { return _mm_hsub_epi16(a, b); }
-__m128i phsubd(__m128i a, __m128i b) { return _mm_hsub_epi32(a, b); }
-__m128i phsubsw(__m128i a, __m128i b) { return _mm_hsubs_epi16(a, b); }
-__m128i pabsb(__m128i, __m128i b) { return _mm_abs_epi8(b); }
-__m128i pabsw(__m128i, __m128i b) { return _mm_abs_epi16(b); }
-__m128i pabsd(__m128i, __m128i b) { return _mm_abs_epi32(b); }
-__m128i pshufb(__m128i a, __m128i b) { return _mm_shuffle_epi8(a, _mm_and_si128(b, _mm_set1_epi8(static_cast<char>(0x87)))); }
+__m128i pshufb_half(__m128i a, __m128i b) { return _mm_shuffle_epi8(a, _mm_and_si128(b, _mm_set1_epi8(static_cast<char>(0x87)))); }
 
-__m128i psllw(__m128i a, __m128i count) { return _mm_sll_epi16(a, count); }
-__m128i pslld(__m128i a, __m128i count) { return _mm_sll_epi32(a, count); }
-__m128i psllq(__m128i a, __m128i count) { return _mm_sll_epi64(a, count); }
-__m128i psrlw(__m128i a, __m128i count) { return _mm_srl_epi16(a, count); }
-__m128i psrld(__m128i a, __m128i count) { return _mm_srl_epi32(a, count); }
-__m128i psrlq(__m128i a, __m128i count) { return _mm_srl_epi64(a, count); }
-__m128i psraw(__m128i a, __m128i count) { return _mm_sra_epi16(a, count); }
-__m128i psrad(__m128i a, __m128i count) { return _mm_sra_epi32(a, count); }
 template <Binary f>
 Event shift(Core& core, const MicroOp& op) {
     if ((op.flags & MicroOp::has_immediate) == 0) return binary<f>(core, op);
@@ -278,7 +244,7 @@ const std::map<ZydisMnemonic, Build>& shared_mnemonics() {
         B(PADDUSB, paddusb), B(PADDUSW, paddusw), B(PSUBSB, psubsb), B(PSUBSW, psubsw), B(PSUBUSB, psubusb), B(PSUBUSW, psubusw), B(PMULLW, pmullw), B(PMULHW, pmulhw), B(PMULHUW, pmulhuw),
         B(PMULUDQ, pmuludq), B(PMULHRSW, pmulhrsw), B(PMADDUBSW, pmaddubsw), B(PMADDWD, pmaddwd), B(PSADBW, psadbw), B(PAVGB, pavgb), B(PAVGW, pavgw), B(PMAXSW, pmaxsw), B(PMINSW, pminsw),
         B(PMAXUB, pmaxub), B(PMINUB, pminub), B(PAND, pand), B(PANDN, pandn), B(POR, por), B(PXOR, pxor), B(PCMPEQB, pcmpeqb), B(PCMPEQW, pcmpeqw), B(PCMPEQD, pcmpeqd), B(PCMPGTB, pcmpgtb),
-        B(PCMPGTW, pcmpgtw), B(PCMPGTD, pcmpgtd), B(PSIGNB, psignb), B(PSIGNW, psignw), B(PSIGND, psignd), B(PABSB, pabsb), B(PABSW, pabsw), B(PABSD, pabsd), B(PSHUFB, pshufb),
+        B(PCMPGTW, pcmpgtw), B(PCMPGTD, pcmpgtd), B(PSIGNB, psignb), B(PSIGNW, psignw), B(PSIGND, psignd), B(PABSB, pabsb), B(PABSW, pabsw), B(PABSD, pabsd), B(PSHUFB, pshufb_half),
         M(PUNPCKLBW, binary<punpcklbw, u32>), M(PUNPCKLWD, binary<punpcklwd, u32>), M(PUNPCKLDQ, binary<punpckldq, u32>),
         B(PUNPCKHBW, upper<punpcklbw>), B(PUNPCKHWD, upper<punpcklwd>), B(PUNPCKHDQ, upper<punpckldq>),
         B(PACKSSWB, together<packsswb>), B(PACKSSDW, together<packssdw>), B(PACKUSWB, together<packuswb>), B(PHADDW, together<phaddw>), B(PHADDD, together<phaddd>), B(PHADDSW, together<phaddsw>),

@@ -3,8 +3,11 @@
 #include <smmintrin.h>
 
 #include <algorithm>
+#include <array>
 
+#include "cpu/exec/vector/lanes.h"
 #include "cpu/exec/vector/operands.h"
+#include "cpu/exec/vector/packed.h"
 
 namespace vtsim::cpu::exec {
 namespace {
@@ -12,32 +15,6 @@ namespace {
 using arch::Event;
 using arch::VectorRegister;
 
-// The elements of 16 bytes.
-template <class T>
-struct Elements {
-    static constexpr unsigned count = 16 / sizeof(T);
-    T at[count];
-};
-template <class T>
-Elements<T> split(__m128i value) {
-    Elements<T> elements;
-    __builtin_memcpy(&elements, &value, 16);
-    return elements;
-}
-template <class T>
-__m128i join(const Elements<T>& elements) {
-    __m128i value;
-    __builtin_memcpy(&value, &elements, 16);
-    return value;
-}
-
-#define VTSIM_SSE(name, intrinsic) \
-    __m128i name(__m128i a, __m128i b) { return intrinsic(a, b); }
-VTSIM_SSE(punpcklbw, _mm_unpacklo_epi8) VTSIM_SSE(punpcklwd, _mm_unpacklo_epi16) VTSIM_SSE(punpckldq, _mm_unpacklo_epi32) VTSIM_SSE(punpcklqdq, _mm_unpacklo_epi64)
-VTSIM_SSE(punpckhbw, _mm_unpackhi_epi8) VTSIM_SSE(punpckhwd, _mm_unpackhi_epi16) VTSIM_SSE(punpckhdq, _mm_unpackhi_epi32) VTSIM_SSE(punpckhqdq, _mm_unpackhi_epi64)
-VTSIM_SSE(packsswb, _mm_packs_epi16) VTSIM_SSE(packssdw, _mm_packs_epi32) VTSIM_SSE(packuswb, _mm_packus_epi16) VTSIM_SSE(packusdw, _mm_packus_epi32)
-VTSIM_SSE(pshufb, _mm_shuffle_epi8)
-#undef VTSIM_SSE
 __m128i movsldup(__m128i, __m128i b) { return _mm_shuffle_epi32(b, 0xa0); }
 __m128i movshdup(__m128i, __m128i b) { return _mm_shuffle_epi32(b, 0xf5); }
 
@@ -54,31 +31,31 @@ struct DuplicateDouble {
 // ---- by an immediate ----------------------------------------------------------------------------------------------------------
 
 __m128i pshufd(__m128i, __m128i b, unsigned immediate) {
-    const auto from = split<u32>(b);
-    Elements<u32> to;
-    for (unsigned i = 0; i < 4; ++i) to.at[i] = from.at[immediate >> (2 * i) & 3];
-    return join(to);
+    const auto from = lanes_of<u32>(b);
+    std::array<u32, 4> to;
+    for (unsigned i = 0; i < 4; ++i) to[i] = from[immediate >> (2 * i) & 3];
+    return vector_of_lanes(to);
 }
 template <unsigned first>
 __m128i pshufw(__m128i, __m128i b, unsigned immediate) {
-    const auto from = split<u16>(b);
+    const auto from = lanes_of<u16>(b);
     auto to = from;
-    for (unsigned i = 0; i < 4; ++i) to.at[first + i] = from.at[first + (immediate >> (2 * i) & 3)];
-    return join(to);
+    for (unsigned i = 0; i < 4; ++i) to[first + i] = from[first + (immediate >> (2 * i) & 3)];
+    return vector_of_lanes(to);
 }
 __m128i shufps(__m128i a, __m128i b, unsigned immediate) {
-    const auto x = split<u32>(a), y = split<u32>(b);
-    Elements<u32> to;
-    for (unsigned i = 0; i < 4; ++i) to.at[i] = (i < 2 ? x : y).at[immediate >> (2 * i) & 3];
-    return join(to);
+    const auto x = lanes_of<u32>(a), y = lanes_of<u32>(b);
+    std::array<u32, 4> to;
+    for (unsigned i = 0; i < 4; ++i) to[i] = (i < 2 ? x : y)[immediate >> (2 * i) & 3];
+    return vector_of_lanes(to);
 }
 __m128i shufpd(__m128i a, __m128i b, unsigned immediate) {
-    const auto x = split<u64>(a), y = split<u64>(b);
-    return join(Elements<u64>{x.at[immediate & 1], y.at[immediate >> 1 & 1]});
+    const auto x = lanes_of<u64>(a), y = lanes_of<u64>(b);
+    return vector_of_lanes(std::array<u64, 2>{x[immediate & 1], y[immediate >> 1 & 1]});
 }
 __m128i permilpd(__m128i, __m128i b, unsigned immediate) {
-    const auto from = split<u64>(b);
-    return join(Elements<u64>{from.at[immediate & 1], from.at[immediate >> 1 & 1]});
+    const auto from = lanes_of<u64>(b);
+    return vector_of_lanes(std::array<u64, 2>{from[immediate & 1], from[immediate >> 1 & 1]});
 }
 __m128i palignr(__m128i a, __m128i b, unsigned immediate) {
     u8 both[48] = {};
@@ -90,23 +67,23 @@ __m128i palignr(__m128i a, __m128i b, unsigned immediate) {
 }
 template <class T>
 __m128i blend(__m128i a, __m128i b, unsigned immediate) {
-    auto x = split<T>(a);
-    const auto y = split<T>(b);
-    for (unsigned i = 0; i < x.count; ++i)
-        if ((immediate >> i & 1) != 0) x.at[i] = y.at[i];
-    return join(x);
+    auto x = lanes_of<T>(a);
+    const auto y = lanes_of<T>(b);
+    for (unsigned i = 0; i < x.size(); ++i)
+        if ((immediate >> i & 1) != 0) x[i] = y[i];
+    return vector_of_lanes(x);
 }
 
 // VPERMILPS, VPERMILPD by a register of selectors.
 __m128i permilps_variable(__m128i a, __m128i control) {
-    const auto from = split<u32>(a), by = split<u32>(control);
-    Elements<u32> to;
-    for (unsigned i = 0; i < 4; ++i) to.at[i] = from.at[by.at[i] & 3];
-    return join(to);
+    const auto from = lanes_of<u32>(a), by = lanes_of<u32>(control);
+    std::array<u32, 4> to;
+    for (unsigned i = 0; i < 4; ++i) to[i] = from[by[i] & 3];
+    return vector_of_lanes(to);
 }
 __m128i permilpd_variable(__m128i a, __m128i control) {
-    const auto from = split<u64>(a), by = split<u64>(control);
-    return join(Elements<u64>{from.at[by.at[0] >> 1 & 1], from.at[by.at[1] >> 1 & 1]});
+    const auto from = lanes_of<u64>(a), by = lanes_of<u64>(control);
+    return vector_of_lanes(std::array<u64, 2>{from[by[0] >> 1 & 1], from[by[1] >> 1 & 1]});
 }
 // A row for VPERMILPx: the immediate form has one source.
 template <Immediate immediate, unsigned high_shift, Binary variable>
@@ -121,11 +98,11 @@ struct PermuteInLane {
 
 template <class T>
 __m128i blend_by(__m128i a, __m128i b, __m128i mask) {
-    auto x = split<T>(a);
-    const auto y = split<T>(b), m = split<T>(mask);
-    for (unsigned i = 0; i < x.count; ++i)
-        if (m.at[i] >> (8 * sizeof(T) - 1) != 0) x.at[i] = y.at[i];
-    return join(x);
+    auto x = lanes_of<T>(a);
+    const auto y = lanes_of<T>(b), m = lanes_of<T>(mask);
+    for (unsigned i = 0; i < x.size(); ++i)
+        if (m[i] >> (8 * sizeof(T) - 1) != 0) x[i] = y[i];
+    return vector_of_lanes(x);
 }
 // The mask is XMM0, or the fourth operand.
 template <class T>
@@ -178,9 +155,9 @@ struct Insert {
         } else {
             value = static_cast<T>(core.s.gpr[op.aux]);
         }
-        auto elements = split<T>(low_half(core, op.src));
-        elements.at[op.imm & (elements.count - 1)] = value;
-        set_result<encoding>(core, op.dst, join(elements));
+        auto elements = lanes_of<T>(low_half(core, op.src));
+        elements[op.imm & (elements.size() - 1)] = value;
+        set_result<encoding>(core, op.dst, vector_of_lanes(elements));
         return {};
     }
 };
@@ -190,8 +167,8 @@ template <class T>
 struct Extract {
     template <Encoding>
     static Event body(Core& core, const MicroOp& op) {
-        const auto elements = split<T>(low_half(core, op.aux));
-        const T value = elements.at[op.imm & (elements.count - 1)];
+        const auto elements = lanes_of<T>(low_half(core, op.aux));
+        const T value = elements[op.imm & (elements.size() - 1)];
         if (op.memory()) return core.write<T>(op, value);
         core.set_reg<u64>(op.dst, value);
         return {};
@@ -205,11 +182,11 @@ struct InsertSingle {
         const auto immediate = static_cast<unsigned>(op.imm & 0xff);
         const auto b = second_source<4, false>(core, op);
         if (!b) return b.event;
-        auto to = split<u32>(low_half(core, op.src));
-        to.at[immediate >> 4 & 3] = split<u32>(b.value.lo).at[op.memory() ? 0 : immediate >> 6];
+        auto to = lanes_of<u32>(low_half(core, op.src));
+        to[immediate >> 4 & 3] = lanes_of<u32>(b.value.lo)[op.memory() ? 0 : immediate >> 6];
         for (unsigned i = 0; i < 4; ++i)
-            if ((immediate >> i & 1) != 0) to.at[i] = 0;
-        set_result<encoding>(core, op.dst, join(to));
+            if ((immediate >> i & 1) != 0) to[i] = 0;
+        set_result<encoding>(core, op.dst, vector_of_lanes(to));
         return {};
     }
 };
@@ -223,9 +200,9 @@ struct Broadcast {
     static Event body(Core& core, const MicroOp& op) {
         const auto b = second_source<sizeof(T), false>(core, op);
         if (!b) return b.event;
-        Elements<T> all;
-        for (T& element : all.at) element = split<T>(b.value.lo).at[0];
-        set_result<encoding>(core, op.dst, join(all), encoding == Encoding::vex256 ? join(all) : _mm_setzero_si128());
+        std::array<T, 16 / sizeof(T)> all;
+        for (T& element : all) element = lanes_of<T>(b.value.lo)[0];
+        set_result<encoding>(core, op.dst, vector_of_lanes(all), encoding == Encoding::vex256 ? vector_of_lanes(all) : _mm_setzero_si128());
         return {};
     }
 };
