@@ -95,6 +95,13 @@ inline u64 read_cr4() {
 inline void write_cr0(u64 value) { asm volatile("mov %0, %%cr0" ::"r"(value) : "memory"); }
 inline void write_cr3(u64 value) { asm volatile("mov %0, %%cr3" ::"r"(value) : "memory"); }
 inline void write_cr4(u64 value) { asm volatile("mov %0, %%cr4" ::"r"(value) : "memory"); }
+enum Xcr0 : u64 { xcr0_x87 = 1u << 0, xcr0_sse = 1u << 1, xcr0_avx = 1u << 2 };
+inline u64 read_xcr0() {
+    u32 low, high;
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return u64{high} << 32 | low;
+}
+inline void write_xcr0(u64 value) { asm volatile("xsetbv" ::"c"(0), "a"(u32(value)), "d"(u32(value >> 32)) : "memory"); }
 inline void invlpg(u64 address) { asm volatile("invlpg (%0)" ::"r"(address) : "memory"); }
 inline void pause() { asm volatile("pause" ::: "memory"); }
 

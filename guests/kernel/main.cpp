@@ -13,6 +13,7 @@ constexpr const char* common_keys = "workload pages";
 constexpr Workload workloads[] = {
     {"compute", run_compute, "iters"},
     {"branchy", run_branchy, "iters"},
+    {"vector", run_vector, "iters bits"},
     {"copy", run_copy, "size iters"},
     {"copyalias", run_copyalias, "size iters"},
     {"random", run_random, "mb count"},

@@ -35,6 +35,7 @@ struct Workload {
 
 Outcome run_compute(Context&);
 Outcome run_branchy(Context&);
+Outcome run_vector(Context&);
 Outcome run_copy(Context&);
 Outcome run_copyalias(Context&);
 Outcome run_random(Context&);

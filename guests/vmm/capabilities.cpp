@@ -61,6 +61,12 @@ u64 cr0_fixed_ones() { return read_msr(msr_vmx_cr0_fixed0); }
 u64 cr4_fixed_ones() { return read_msr(msr_vmx_cr4_fixed0); }
 u32 vmcs_revision() { return u32(read_msr(msr_vmx_basic)) & 0x7fffffff; }
 
+bool has_xsave() { return cpuid_1_ecx(26); }
+u64 xcr0_supported() {
+    const CpuidResult state = cpuid(0xd);
+    return u64{state.edx} << 32 | state.eax;
+}
+
 void enter_vmx_operation(MemoryPool& memory) {
     constexpr unsigned cpuid_vmx = 5;
     if (!cpuid_1_ecx(cpuid_vmx)) stop("the processor has no VMX");
@@ -70,6 +76,10 @@ void enter_vmx_operation(MemoryPool& memory) {
 
     write_cr0(read_cr0() | cr0_fixed_ones());
     write_cr4(read_cr4() | cr4_fixed_ones());
+    if (has_xsave()) {
+        write_cr4(read_cr4() | cr4_osxsave);
+        write_xcr0(xcr0_x87);       // as after a reset: what the first guest finds
+    }
     const u64 region = memory.take_zeroed_page();
     *reinterpret_cast<u32*>(region) = vmcs_revision();
     if (!vmxon(region)) stop("VMXON failed");

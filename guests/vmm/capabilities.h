@@ -29,6 +29,9 @@ u64 cr0_fixed_ones();  // bits that must be 1 in VMX operation
 u64 cr4_fixed_ones();
 u32 vmcs_revision();
 
+bool has_xsave();           // then CR4.OSXSAVE is set in VMX operation
+u64 xcr0_supported();
+
 void enter_vmx_operation(MemoryPool& memory);  // CR0, CR4, IA32_FEATURE_CONTROL, VMXON; ends the machine with a message where VMX is missing or locked out
 
 }  // namespace guest

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the guest sees of the processor: the real one without VMX, and the VMM's own leaf.
+#include "capabilities.h"
 #include "common/cpu.h"
 #include "common/interrupts.h"
 #include "exits.h"
@@ -11,7 +12,7 @@ namespace {
 // SDM vol. 2, "CPUID": leaf 1, ECX.
 constexpr u32 leaf_1_x2apic = 1u << 21, leaf_1_tsc_deadline = 1u << 24, leaf_1_apic = 1u << 9;
 constexpr u32 leaf_1_pcid = 1u << 17, leaf_7_invpcid = 1u << 10, leaf_7_pku = 1u << 3, leaf_7_la57 = 1u << 16;
-constexpr u32 leaf_1_vmx = 1u << 5, leaf_1_smx = 1u << 6, leaf_1_xsave = 1u << 26, leaf_1_osxsave = 1u << 27, leaf_1_hypervisor = 1u << 31;
+constexpr u32 leaf_1_vmx = 1u << 5, leaf_1_smx = 1u << 6, leaf_1_osxsave = 1u << 27, leaf_1_hypervisor = 1u << 31;
 constexpr u32 leaf_xsave = 0xd, leaf_xsave_1_xsaves = 1u << 3;
 
 bool guest_cr4_has(u64 bit) { return vmread(Field::guest_cr4) & bit; }
@@ -31,11 +32,10 @@ void handle_cpuid(Vcpu& vcpu) {
             if (guest_cr4_has(cr4_osxsave)) result.ecx |= leaf_1_osxsave;  // it shows CR4 of whoever asks
             if (vcpu.shadow) result.ecx &= ~leaf_1_pcid;
             if (!vcpu.alone) {
-                result.ecx &= ~(leaf_1_x2apic | leaf_1_tsc_deadline | leaf_1_xsave | leaf_1_osxsave);        // the VMM does not switch XCR0
+                result.ecx &= ~(leaf_1_x2apic | leaf_1_tsc_deadline);
                 result.edx &= ~leaf_1_apic;
             }
         }
-        if (leaf == leaf_xsave && !vcpu.alone) result = {};
         if (leaf == leaf_xsave && u32(r.rcx) == 1) result.eax &= ~leaf_xsave_1_xsaves;          // a guest has no IA32_XSS
         // Shadow paging knows 4-level paging with the rights of its entries.
         if (leaf == 7 && vcpu.shadow && u32(r.rcx) == 0) {
@@ -52,15 +52,11 @@ void handle_cpuid(Vcpu& vcpu) {
 
 // SDM vol. 2, "XSETBV". The exit comes before the checks of its operands.
 void handle_xsetbv(Vcpu& vcpu) {
-    if (!vcpu.alone) return inject_exception(invalid_opcode);       // CPUID shows no XSAVE
     const GuestRegisters& r = vcpu.registers;
-    const CpuidResult state = cpuid(0xd);
-    const u64 value = u64{u32(r.rdx)} << 32 | u32(r.rax), supported = u64{state.edx} << 32 | state.eax;
-    constexpr u64 x87 = 1, sse = 2, avx = 4;
-    const bool consistent = value & x87 && (!(value & avx) || value & sse);
-    if (u32(r.rcx) != 0 || !consistent || value & ~supported) return inject_exception(general_protection, 0);
-    write_cr4(read_cr4() | cr4_osxsave);
-    asm volatile("xsetbv" ::"c"(0), "a"(u32(value)), "d"(u32(value >> 32)));
+    const u64 value = u64{u32(r.rdx)} << 32 | u32(r.rax);
+    const bool consistent = value & xcr0_x87 && (!(value & xcr0_avx) || value & xcr0_sse);
+    if (u32(r.rcx) != 0 || !consistent || value & ~xcr0_supported()) return inject_exception(general_protection, 0);
+    write_xcr0(value);
     skip_instruction(vcpu);
 }
 

@@ -54,7 +54,13 @@ Settings::Settings(const Options& options)
 // ---- what a change of guests changes ------------------------------------------------------------------------------------------
 
 void SwitchedState::save() {
-    asm volatile("fxsave64 %0" : "=m"(fx));
+    if (has_xsave()) {
+        xcr0 = read_xcr0();
+        write_xcr0(xcr0_supported());
+        asm volatile("xsave64 %0" : "=m"(extended) : "a"(~0u), "d"(~0u));
+    } else {
+        asm volatile("fxsave64 %0" : "=m"(extended));
+    }
     for (unsigned i = 0; i < 6; ++i)
         if (switched_msrs[i] != msr_tsc_aux || has_rdtscp()) msrs[i] = read_msr(switched_msrs[i]);
     cr2 = read_cr2();
@@ -62,7 +68,13 @@ void SwitchedState::save() {
 }
 
 void SwitchedState::restore() const {
-    asm volatile("fxrstor64 %0" ::"m"(fx));
+    if (has_xsave()) {
+        write_xcr0(xcr0_supported());
+        asm volatile("xrstor64 %0" ::"m"(extended), "a"(~0u), "d"(~0u));
+        write_xcr0(xcr0);
+    } else {
+        asm volatile("fxrstor64 %0" ::"m"(extended));
+    }
     for (unsigned i = 0; i < 6; ++i)
         if (switched_msrs[i] != msr_tsc_aux || has_rdtscp()) write_msr(switched_msrs[i], msrs[i]);
     asm volatile("mov %0, %%cr2" ::"r"(cr2));

@@ -20,7 +20,8 @@ struct Settings {
 
 // What VM entries and exits do not switch, and the guest may change. SDM vol. 3, "Guest-State Area", lists the rest.
 struct SwitchedState {
-    alignas(16) u8 fx[512];     // x87 and SSE
+    alignas(64) u8 extended[4096];      // an XSAVE area of whatever the processor has, or x87 and SSE by FXSAVE
+    u64 xcr0;
     u64 msrs[6];
     u64 cr2, dr[4], dr6;
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -103,6 +104,8 @@ public:
     [[nodiscard]] std::string read_memory(std::uint64_t address, std::uint64_t bytes) const;
     void write_memory(std::uint64_t address, std::string_view bytes);     // InputError outside RAM
     [[nodiscard]] unsigned core_count() const;
+    // With engine.record_forms: the forms of the instructions that the processors have decoded ("add r32, m32"), and how often: once for a piece of code that stays.
+    [[nodiscard]] std::map<std::string, std::uint64_t> recorded_forms() const;
     [[nodiscard]] std::string describe_core(unsigned index) const;        // registers, for people; InputError when there is no such core
 
 private:

@@ -14,5 +14,6 @@ inline constexpr int bad_input = 2;
 int run(const Arguments& arguments);
 int config(const Arguments& arguments);
 int presets(const Arguments& arguments);
+int isa(const Arguments& arguments);
 
 }  // namespace vtsim::cli

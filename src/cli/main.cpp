@@ -28,6 +28,7 @@ constexpr Command commands[] = {
     {"run", run, "run an image on a simulated machine"},
     {"config", config, "show the effective configuration (--list: every parameter with its meaning)"},
     {"presets", presets, "list the presets"},
+    {"isa", isa, "list the instructions that the engine has, and what each was compared with"},
     {"version", version, "show the version"},
     {"help", help, "show this; `vtsim COMMAND --help` shows the options of a command"},
 };
@@ -40,7 +41,7 @@ int help(const Arguments&) {
 }
 
 int dispatch(Arguments arguments) {
-    if (arguments.empty()) throw InputError("expected a command: run, config, presets, version or help");
+    if (arguments.empty()) throw InputError("expected a command: run, config, presets, isa, version or help");
     auto name = arguments.front();
     arguments.erase(arguments.begin());
     if (name == "--help" || name == "-h") name = "help";

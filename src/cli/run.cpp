@@ -39,6 +39,7 @@ po::options_description run_options() {
         ("max-seconds", po::value<std::string>()->value_name("T"), "stop after T seconds of simulated time")
         ("stats", po::value<Words>()->value_name("FILE"), "write the statistics at the end: .json, .csv or .txt; may be repeated")
         ("serial", po::value<std::string>()->value_name("FILE"), "write what the guest sends to its serial port there, not to standard output")
+        ("forms", po::value<std::string>()->value_name("FILE"), "write the forms of the instructions that the processors decoded, one a line with how often")
         ("trace", po::value<std::string>()->value_name("FILE"), "timeline for Perfetto or Chrome (not available in this version)")
         ("report", "a summary on standard error, also when that is no terminal")
         ("quiet,q", "no progress, no summary, no log");
@@ -66,20 +67,22 @@ Image image_of(const po::variables_map& values) {
     return image;
 }
 
-// Statistics files are found wanting before the run, not after it.
-void check_stats_file(const std::string& file) {
-    static_cast<void>(report_format_of(file));
+// Files to be written at the end are found wanting before the run.
+void check_output_file(const std::string& option, const std::string& file) {
     const auto path = std::filesystem::path(file), directory = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
     std::error_code ignored;
-    if (!std::filesystem::is_directory(directory, ignored)) throw InputError("--stats '" + file + "': expected a directory that exists");
-    if (access(directory.c_str(), W_OK) != 0) throw InputError("--stats '" + file + "': expected a directory that can be written");
-    if (std::filesystem::is_directory(path, ignored)) throw InputError("--stats '" + file + "': is a directory: expected a file");
+    if (!std::filesystem::is_directory(directory, ignored)) throw InputError(option + " '" + file + "': expected a directory that exists");
+    if (access(directory.c_str(), W_OK) != 0) throw InputError(option + " '" + file + "': expected a directory that can be written");
+    if (std::filesystem::is_directory(path, ignored)) throw InputError(option + " '" + file + "': is a directory: expected a file");
 }
 
 Words stats_files(const po::variables_map& values) {
     if (values.count("stats") == 0) return {};
     auto files = values["stats"].as<Words>();
-    for (const auto& file : files) check_stats_file(file);
+    for (const auto& file : files) {
+        static_cast<void>(report_format_of(file));
+        check_output_file("--stats", file);
+    }
     return files;
 }
 
@@ -100,6 +103,11 @@ public:
           show_summary_{values.count("report") != 0 || show_progress_} {
         if (values.count("trace") != 0) throw InputError("--trace: this version has no timeline traces; expected no such option");
         const auto image = image_of(values);
+        if (values.count("forms") != 0) {
+            forms_file_ = values["forms"].as<std::string>();
+            check_output_file("--forms", forms_file_);
+            config_.set("engine.record_forms", "true");
+        }
         machine_ = std::make_unique<Machine>(config_);
         machine_->load(image);
         open_serial(values);                // the last thing that can fail: what is bad input leaves no file behind
@@ -118,6 +126,7 @@ public:
         if (!quiet_ && config_.get("machine.roi_stats").as_bool() && !machine_->region_seen())
             std::fputs("vtsim: --stats-roi: the guest has marked no region of interest; the statistics are those of the whole run\n", stderr);
         write_statistics();
+        write_forms();
         if (!result.dump.empty()) std::fprintf(stderr, "%s\n", result.dump.c_str());
         if (show_summary_) std::fputs(summary(result, machine_->statistics()).c_str(), stderr);
         else if (!quiet_ && result.status != 0 && result.reason != StopReason::guest_exit) std::fprintf(stderr, "vtsim: %s\n", result.message.c_str());
@@ -171,7 +180,15 @@ private:
         for (const auto& file : stats_files_) write_file(file, report(machine_->statistics(), boost::json::serialize(config_.json()), report_format_of(file)));
     }
 
+    void write_forms() const {
+        if (forms_file_.empty()) return;
+        std::string text;
+        for (const auto& [form, count] : machine_->recorded_forms()) text += std::to_string(count) + ' ' + form + '\n';
+        write_file(forms_file_, text);
+    }
+
     Config config_;
+    std::string forms_file_;
     Words stats_files_;
     RunLimits limits_;
     bool quiet_;

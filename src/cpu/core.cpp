@@ -40,7 +40,7 @@ Core::Core(unsigned number, const CoreParams& parameters, const Surroundings& su
       transition(parameters.vmx_cost),
       costs(surroundings.costs),
       environment_(std::make_unique<VmxEnvironment>(*this)),
-      decoder_(std::make_unique<BlockDecoder>()),
+      decoder_(std::make_unique<BlockDecoder>(params.features)),
       analyser_(std::make_unique<timing::BlockAnalyser>(parameters.core, surroundings.costs, port.load_hit_latency())) {
     vmx = std::make_unique<vmx::Vmx>(params.vmx, processor_limits(params), s, memory, *environment_, stats);
     apic = std::make_unique<apic::LocalApic>(params.apic, number, number == 0, params.core.frequency_hz, params.mmu.physical_address_bits, &stats);
@@ -311,10 +311,10 @@ void Core::report(const std::string& line) const {
     if (on_log) on_log(line);
 }
 
-void Core::report_missing(const MicroOp& op, const char* name) {
+void Core::report_missing(const MicroOp& op, const std::string& what) {
     ++stats.missing;
-    if (!named_missing_.insert(name).second) return;
-    report(fmt::format("cpu{}: instruction {} at {:#x} is not there, #UD raised (further ones are only counted)", index, name, rip_of(op)));
+    if (!named_missing_.insert(what).second) return;
+    report(fmt::format("cpu{}: instruction {}: #UD raised at {:#x} (further ones are only counted)", index, what, rip_of(op)));
 }
 
 // SDM vol. 3, "Processor State After Reset".

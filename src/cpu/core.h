@@ -5,6 +5,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -200,7 +201,7 @@ public:
     bool attention = false;             // something to look at before the next instruction (events/boundary.cpp)
     bool halted = false;
     void end(EndCause cause, int status) { end_cause_ = cause; exit_status_ = status; attention = true; }
-    void report_missing(const MicroOp& op, const char* name);    // an instruction that is not there: named once in the log, then #UD
+    void report_missing(const MicroOp& op, const std::string& what);    // "instruction <what>", once in the log; the caller raises #UD
 
     // Events between instructions (events/).
     bool task_switched = false;             // the instruction being executed has switched tasks: a fault belongs to the new one
@@ -228,6 +229,7 @@ public:
     unsigned magic_request = 0;
     bool stop_requested = false;        // by a magic handler: come back as soon as possible
     std::function<void(const std::string&)> on_log;       // one line for people, rare
+    std::map<std::string, u64> recorded_forms;            // how often each instruction form was decoded; only with engine.record_forms
     void report(const std::string& line) const;
     GuestShares guest_shares{stats};
     std::set<u32> named_msrs;           // MSRs that are not there and were named in the log

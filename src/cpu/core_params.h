@@ -19,6 +19,7 @@ struct EngineParams {
     bool block_cache = true;
     bool chaining = true;
     bool fusion = true;
+    bool record_forms = false;
     u64 functional_cycles_per_1000 = 1000;
 
     void validate() const;      // throws ConfigError
@@ -43,6 +44,7 @@ inline constexpr auto schema<cpu::EngineParams> = std::tuple{
     Param{"block_cache", &cpu::EngineParams::block_cache, "keep decoded blocks (off: decode at every entry; results are identical)"},
     Param{"chaining", &cpu::EngineParams::chaining, "link blocks directly (off: look every block up; results are identical)"},
     Param{"fusion", &cpu::EngineParams::fusion, "execute common instruction pairs as one dispatch (off: results are identical)"},
+    Param{"record_forms", &cpu::EngineParams::record_forms, "keep a list of the instruction forms that were decoded (`vtsim run --forms`)"},
     Param{"functional_cycles_per_1000", &cpu::EngineParams::functional_cycles_per_1000, "functional mode: core cycles that 1000 instructions take"},
 };
 }  // namespace vtsim::config

@@ -25,7 +25,7 @@ constexpr u32 flag(unsigned number, bool set) { return u32{set} << number; }
 
 u32 highest_basic_leaf(const Context& c) {
     if ((c.state.misc_enable & misc_enable::limit_cpuid) != 0) return 2;
-    return c.features.frequency_leaves ? 0x16 : 0x14;
+    return c.features.highest_leaf;
 }
 constexpr u32 highest_extended_leaf = 0x8000'0008;
 
@@ -38,9 +38,10 @@ CpuidResult vendor(const Context& c) { return {highest_basic_leaf(c), 0x756e6547
 
 u32 features_ecx(const Context& c) {
     const auto& f = c.features;
-    return flag(3, f.monitor && (c.state.misc_enable & misc_enable::monitor) != 0) | flag(5, f.vmx) | flag(13, f.cmpxchg16b) | flag(17, f.pcid) |
+    return flag(0, f.sse3) | flag(1, f.pclmulqdq) | flag(3, f.monitor && (c.state.misc_enable & misc_enable::monitor) != 0) | flag(5, f.vmx) | flag(9, f.ssse3) |
+           flag(12, f.fma) | flag(13, f.cmpxchg16b) | flag(17, f.pcid) | flag(19, f.sse4_1) | flag(20, f.sse4_2) |
            flag(21, f.x2apic && c.params.apic.x2apic) | flag(22, f.movbe) | flag(23, f.popcnt) | flag(24, f.tsc_deadline && c.params.apic.tsc_deadline) |
-           flag(26, f.xsave) | flag(27, c.state.osxsave) | flag(28, f.avx) | flag(30, f.rdrand);
+           flag(25, f.aes) | flag(26, f.xsave) | flag(27, c.state.osxsave) | flag(28, f.avx) | flag(29, f.f16c) | flag(30, f.rdrand);
 }
 
 u32 features_edx(const Context& c) {
@@ -114,9 +115,9 @@ CpuidResult structured_features(const Context& c) {
     const auto& f = c.features;
     constexpr u32 tsc_adjust = 1U << 1, enhanced_rep_movsb = 1U << 9, no_fpu_segments = 1U << 13;
     return {0,
-            flag(0, f.fsgsbase) | tsc_adjust | flag(3, f.bmi1) | flag(7, f.smep) | flag(8, f.bmi2) | enhanced_rep_movsb | flag(10, f.invpcid) | no_fpu_segments | flag(18, f.rdseed) |
-                flag(19, f.adx) | flag(20, f.smap) | flag(23, f.clflushopt),
-            flag(2, f.umip) | flag(3, f.pku) | flag(4, c.state.ospke) | flag(16, f.la57) | flag(22, f.rdpid), flag(26, f.spec_ctrl)};
+            flag(0, f.fsgsbase) | tsc_adjust | flag(3, f.bmi1) | flag(5, f.avx2) | flag(7, f.smep) | flag(8, f.bmi2) | enhanced_rep_movsb | flag(10, f.invpcid) | no_fpu_segments | flag(18, f.rdseed) |
+                flag(19, f.adx) | flag(20, f.smap) | flag(23, f.clflushopt) | flag(24, f.clwb) | flag(29, f.sha),
+            flag(2, f.umip) | flag(3, f.pku) | flag(4, c.state.ospke) | flag(9, f.vaes) | flag(10, f.vpclmulqdq) | flag(16, f.la57) | flag(22, f.rdpid), flag(14, f.serialize) | flag(26, f.spec_ctrl)};
 }
 
 // One thread a core: level 0 numbers threads, level 1 cores.
@@ -154,11 +155,12 @@ CpuidResult processor_frequency(const Context& c) {
     return {mhz, mhz, 100, 0};
 }
 
+// SYSCALL is there in 64-bit mode only, and CPUID says so.
 CpuidResult extended_features(const Context& c) {
     const auto& f = c.features;
-    constexpr u32 lahf_in_64_bit_mode = 1U << 0, syscall = 1U << 11, long_mode = 1U << 29;
+    constexpr u32 lahf_in_64_bit_mode = 1U << 0, long_mode = 1U << 29;
     return {0, 0, lahf_in_64_bit_mode | flag(5, f.lzcnt) | flag(8, f.prefetchw),
-            syscall | flag(20, f.nx) | flag(26, f.pages_1g && c.params.mmu.pages_1g) | flag(27, f.rdtscp) | long_mode};
+            flag(11, c.state.code64) | flag(20, f.nx) | flag(26, f.pages_1g && c.params.mmu.pages_1g) | flag(27, f.rdtscp) | long_mode};
 }
 
 CpuidResult brand(const Context& c, u32 part) {
@@ -189,7 +191,7 @@ CpuidResult leaf_of(const Context& c, u32 leaf) {
         case 6: return power(c);
         case 7: return structured_features(c);
         case 0xa: return {};                         // architectural performance monitoring: version 0, none
-        case 0xb: return topology(c);
+        case 0xb: case 0x1f: return topology(c);
         case 0xd: return extended_states(c);
         case 0x15: return tsc_frequency(c);
         case 0x16: return processor_frequency(c);
@@ -220,7 +222,8 @@ CpuidResult cpuid(Core& core, u32 leaf, u32 subleaf) {
                            .misc_enable = core.s.misc_enable,
                            .ospke = (core.s.cr4 & arch::cr4::pke) != 0,
                            .xcr0 = core.s.xcr0,
-                           .xss = core.s.xss};
+                           .xss = core.s.xss,
+                           .code64 = core.code64()};
     return cpuid(core.params, core.port.hierarchy().params(), state, leaf, subleaf);
 }
 

@@ -23,6 +23,7 @@ struct CpuidState {
     u64 misc_enable = 0;             // IA32_MISC_ENABLE
     bool ospke = false;              // CR4.PKE
     u64 xcr0 = 1, xss = 0;           // XCR0, IA32_XSS
+    bool code64 = true;              // 64-bit mode
 };
 
 namespace misc_enable {

@@ -46,7 +46,7 @@ std::string Core::describe() const {
     const u64 linear = code64() ? s.rip : static_cast<u32>(s.segment[arch::cs].base + s.rip);
     if (const auto probe = mmu.probe(linear); probe.ok && memory.is_ram(probe.physical)) {
         const auto available = static_cast<unsigned>(std::min<u64>(16, page_size - probe.physical.page_offset()));
-        fmt::format_to(out, "     {}\n", BlockDecoder::disassemble(decode_mode, memory.host(probe.physical), available, s.rip));
+        fmt::format_to(out, "     {}\n", decoder_->disassemble(decode_mode, memory.host(probe.physical), available, s.rip));
     }
     fmt::format_to(out, "CR0 {:08x}  CR2 {:016x}  CR3 {:016x}  CR4 {:08x}  CR8 {:x}  EFER {:x}\n", s.cr0, s.cr2, s.cr3, s.cr4, apic->cr8(), s.efer);
     for (unsigned i = 0; i < arch::segment_count; ++i)

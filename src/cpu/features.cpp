@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cpu/features.h"
 
+#include <fmt/format.h>
+
 #include "arch/registers.h"
 #include "base/error.h"
 #include "cpu/core_params.h"
@@ -13,12 +15,26 @@ void FeatureParams::validate() const {
     constexpr std::size_t longest_brand = 47;
     if (brand.size() > longest_brand) throw ConfigError("features.brand", brand, "at most 47 characters");
     if (logical_processors > 255) throw ConfigError("features.logical_processors", std::to_string(logical_processors), "1 to 255, or 0 for machine.cpus");
+    if (highest_leaf < 0xd || highest_leaf > 0x20) throw ConfigError("features.highest_leaf", fmt::format("{:#x}", highest_leaf), "0xd to 0x20");
     constexpr std::pair<bool FeatureParams::*, const char*> with_xsave[] = {{&FeatureParams::xsaveopt, "xsaveopt"}, {&FeatureParams::xsavec, "xsavec"},
                                                                             {&FeatureParams::xgetbv1, "xgetbv1"},   {&FeatureParams::xsaves, "xsaves"},
                                                                             {&FeatureParams::avx, "avx"},           {&FeatureParams::pku, "pku"}};
     for (const auto& [feature, name] : with_xsave)
         if (this->*feature && !xsave) throw ConfigError(std::string{"features."} + name, "true", "false when features.xsave is false");
+    constexpr std::pair<bool FeatureParams::*, const char*> with_avx[] = {{&FeatureParams::f16c, "f16c"}, {&FeatureParams::fma, "fma"}, {&FeatureParams::avx2, "avx2"},
+                                                                          {&FeatureParams::vaes, "vaes"}, {&FeatureParams::vpclmulqdq, "vpclmulqdq"}};
+    for (const auto& [feature, name] : with_avx)
+        if (this->*feature && !avx) throw ConfigError(std::string{"features."} + name, "true", "false when features.avx is false");
     if (invpcid && !pcid) throw ConfigError("features.invpcid", "true", "false when features.pcid is false");
+}
+
+FeatureParams every_feature() {
+    FeatureParams features;
+    const auto set = [&](const auto& param) {
+        if constexpr (std::is_same_v<std::remove_reference_t<decltype(features.*param.member)>, bool>) features.*param.member = true;
+    };
+    std::apply([&](const auto&... params) { (set(params), ...); }, config::schema<FeatureParams>);
+    return features;
 }
 
 u64 cr4_supported(const FeatureParams& features) {

@@ -45,21 +45,38 @@ struct FeatureParams {
     bool prefetchw = true;
     bool clflushopt = false;
     bool spec_ctrl = false;
-    bool mmx = false;
+    bool mmx = true;
+    bool sse3 = true;
+    bool ssse3 = true;
+    bool sse4_1 = true;
+    bool sse4_2 = true;
+    bool aes = true;
+    bool pclmulqdq = true;
+    bool f16c = true;
+    bool fma = true;
+    bool avx2 = true;
+    bool vaes = false;
+    bool vpclmulqdq = false;
+    bool sha = false;
+    bool clwb = false;
+    bool serialize = false;
     bool xsave = true;
     bool xsaveopt = true;
     bool xsavec = false;
     bool xgetbv1 = false;
     bool xsaves = false;
-    bool avx = false;
+    bool avx = true;
     bool pku = false;
-    bool frequency_leaves = false;      // leaves 15H and 16H; Broadwell has none
+    u32 highest_leaf = 0x14;            // of the basic CPUID leaves: from 15H on it tells frequencies, from 1FH on the topology twice
     u32 microcode = 0x2f;               // revision, IA32_BIOS_SIGN_ID
     u32 logical_processors = 0;         // of the package; 0: as many as the machine has
     u64 seed = 1;                       // of RDRAND and RDSEED
 
     void validate() const;              // throws ConfigError
 };
+
+// Everything that the engine has, whatever processor: for tests of single instructions and for tables of what is there.
+[[nodiscard]] FeatureParams every_feature();
 
 // Bits of CR4, IA32_EFER and XCR0 that these features define; setting any other one raises #GP(0).
 [[nodiscard]] u64 cr4_supported(const FeatureParams& features);
@@ -104,7 +121,21 @@ inline constexpr auto schema<cpu::FeatureParams> = std::tuple{
     Param{"prefetchw", &cpu::FeatureParams::prefetchw, "CPUID reports PREFETCHW (which never faults, reported or not)"},
     Param{"clflushopt", &cpu::FeatureParams::clflushopt, "CLFLUSHOPT"},
     Param{"spec_ctrl", &cpu::FeatureParams::spec_ctrl, "IA32_SPEC_CTRL and IA32_PRED_CMD"},
-    Param{"mmx", &cpu::FeatureParams::mmx, "CPUID reports MMX"},
+    Param{"mmx", &cpu::FeatureParams::mmx, "MMX"},
+    Param{"sse3", &cpu::FeatureParams::sse3, "SSE3, FISTTP among it; SSE and SSE2 are always there"},
+    Param{"ssse3", &cpu::FeatureParams::ssse3, "SSSE3"},
+    Param{"sse4_1", &cpu::FeatureParams::sse4_1, "SSE4.1"},
+    Param{"sse4_2", &cpu::FeatureParams::sse4_2, "SSE4.2: CRC32, PCMPGTQ and the string comparisons"},
+    Param{"aes", &cpu::FeatureParams::aes, "AES-NI, VEX-encoded too with avx"},
+    Param{"pclmulqdq", &cpu::FeatureParams::pclmulqdq, "PCLMULQDQ, VEX-encoded too with avx"},
+    Param{"f16c", &cpu::FeatureParams::f16c, "VCVTPH2PS and VCVTPS2PH; needs avx"},
+    Param{"fma", &cpu::FeatureParams::fma, "fused multiply-add; needs avx"},
+    Param{"avx2", &cpu::FeatureParams::avx2, "AVX2: 256-bit integers, gathers; needs avx"},
+    Param{"vaes", &cpu::FeatureParams::vaes, "AES-NI on 256-bit registers; needs avx"},
+    Param{"vpclmulqdq", &cpu::FeatureParams::vpclmulqdq, "PCLMULQDQ on 256-bit registers; needs avx"},
+    Param{"sha", &cpu::FeatureParams::sha, "SHA-1 and SHA-256 instructions"},
+    Param{"clwb", &cpu::FeatureParams::clwb, "CLWB"},
+    Param{"serialize", &cpu::FeatureParams::serialize, "SERIALIZE"},
     Param{"xsave", &cpu::FeatureParams::xsave, "XSAVE, XRSTOR, XGETBV, XSETBV and CR4.OSXSAVE"},
     Param{"xsaveopt", &cpu::FeatureParams::xsaveopt, "XSAVEOPT"},
     Param{"xsavec", &cpu::FeatureParams::xsavec, "XSAVEC, and XRSTOR of the compacted format"},
@@ -112,7 +143,7 @@ inline constexpr auto schema<cpu::FeatureParams> = std::tuple{
     Param{"xsaves", &cpu::FeatureParams::xsaves, "XSAVES, XRSTORS and IA32_XSS"},
     Param{"avx", &cpu::FeatureParams::avx, "AVX: 256-bit registers, VEX-encoded SSE, XCR0[2]"},
     Param{"pku", &cpu::FeatureParams::pku, "protection keys for user pages: RDPKRU, WRPKRU, CR4.PKE, XCR0[9]"},
-    Param{"frequency_leaves", &cpu::FeatureParams::frequency_leaves, "CPUID leaves 15H and 16H tell the TSC and processor frequencies"},
+    Param{"highest_leaf", &cpu::FeatureParams::highest_leaf, "CPUID.0:EAX, the highest basic leaf: 0DH to 20H; 15H and 16H tell the TSC and processor frequencies, 1FH the topology as 0BH does"},
     Param{"microcode", &cpu::FeatureParams::microcode, "microcode revision that IA32_BIOS_SIGN_ID shows"},
     Param{"logical_processors", &cpu::FeatureParams::logical_processors, "logical processors that CPUID reports for the package, 1 to 255; 0: machine.cpus"},
     Param{"seed", &cpu::FeatureParams::seed, "seed of RDRAND and RDSEED"},

@@ -31,6 +31,7 @@ public:
     void state_changed() override { core_.state_changed(); }
     apic::LocalApic* local_apic() override { return core_.apic.get(); }
     [[nodiscard]] u64 next_deadline() const override { return core_.next_deadline(); }
+    [[nodiscard]] const std::map<std::string, u64>& recorded_forms() const override { return core_.recorded_forms; }
     void settle_statistics() override { core_.count_instructions(); }
     [[nodiscard]] cpu::Core& core() { return core_; }
 

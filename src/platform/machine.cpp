@@ -178,6 +178,13 @@ Mode Machine::mode() const { return static_cast<Mode>(implementation_->system->c
 
 Statistics Machine::statistics() const { return implementation_->system->figures(); }
 
+std::map<std::string, std::uint64_t> Machine::recorded_forms() const {
+    std::map<std::string, std::uint64_t> all;
+    for (const auto& core : implementation_->system->cores())
+        for (const auto& [form, count] : core->processor().recorded_forms()) all[form] += count;
+    return all;
+}
+
 void Machine::reset_statistics() { implementation_->system->reset_statistics(); }
 
 std::string Machine::read_memory(std::uint64_t address, std::uint64_t bytes) const {

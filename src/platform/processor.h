@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -55,6 +56,8 @@ public:
     virtual apic::LocalApic* local_apic() = 0;        // nullptr: none
     // Cycle at which something of the processor itself is due (its timers); ~0: nothing.
     [[nodiscard]] virtual u64 next_deadline() const = 0;
+    // With engine.record_forms: how often each instruction form was decoded.
+    [[nodiscard]] virtual const std::map<std::string, u64>& recorded_forms() const = 0;
     // Brings statistics that are counted in batches up to date: before a report or a reset.
     virtual void settle_statistics() = 0;
 };

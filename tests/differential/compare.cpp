@@ -47,6 +47,22 @@ bool misaligned_sha(const Case& c, const Outcome& simulated) {
     });
 }
 
+// Of the transcendental x87 instructions, processors promise an error below one unit in the last place: SDM vol. 1, "Transcendental Instruction Accuracy". vtsim rounds
+// correctly. Beyond that, the arguments here are too small for the difference between Intel's 66-bit pi and AMD's to be seen.
+bool neighbours(const u8* native, const u8* simulated) {
+    u64 mantissa[2];
+    u16 exponent[2];
+    for (const auto& [i, reg] : {std::pair{0, native}, {1, simulated}}) {
+        std::memcpy(&mantissa[i], reg, 8);
+        std::memcpy(&exponent[i], reg + 8, 2);
+    }
+    const u64 difference = mantissa[0] - mantissa[1];
+    if (exponent[0] == exponent[1]) return difference + 1 <= 2;
+    // 1.000 and the next smaller number, 1.111 of the exponent below.
+    const unsigned higher = exponent[0] > exponent[1] ? 0 : 1;
+    return exponent[higher] == exponent[1 - higher] + 1 && mantissa[higher] == u64{1} << 63 && mantissa[1 - higher] == ~u64{0};
+}
+
 void compare_registers(Differences& d, const Case& c, const Outcome& native, const Outcome& simulated) {
     const auto &n = native.registers, &s = simulated.registers;
     const bool undefined_register = c.zero_source_undefined && (n.rflags & arch::rflags::zf) != 0;
@@ -57,12 +73,15 @@ void compare_registers(Differences& d, const Case& c, const Outcome& native, con
     d.check("rflags", n.rflags & mask, s.rflags & mask);
     d.check("rip", n.rip, s.rip);
     d.check("fcw", n.fx.control, s.fx.control);
-    d.check("fsw", n.fx.status, s.fx.status);
+    const bool approximate = c.transcendental;
+    const u16 rounding = approximate ? 0x200 : 0;                  // C1
+    d.check("fsw", n.fx.status & ~rounding, s.fx.status & ~rounding);
     d.check("x87 tags", n.fx.tags, s.fx.tags);
     // Whether a result that overflows or underflows unmasked is inexact too is not computed (exec/vector/mxcsr.h).
     const u32 inexact = (n.fx.mxcsr & ~(n.fx.mxcsr >> 7) & 0x18) != 0 ? 0x20 : 0;
     d.check("mxcsr", n.fx.mxcsr & ~inexact, s.fx.mxcsr & ~inexact);
-    for (unsigned i = 0; i < 8; ++i) d.check_bytes(fmt::format("st{}", i), n.fx.st[i], s.fx.st[i], 10);
+    for (unsigned i = 0; i < 8; ++i)
+        if (!approximate || !neighbours(n.fx.st[i], s.fx.st[i])) d.check_bytes(fmt::format("st{}", i), n.fx.st[i], s.fx.st[i], 10);
     for (unsigned i = 0; i < 16; ++i) d.check_bytes(fmt::format("xmm{}", i), n.fx.xmm[i], s.fx.xmm[i], 16);
     if (__builtin_cpu_supports("avx"))
         for (unsigned i = 0; i < 16; ++i) d.check_bytes(fmt::format("upper half of ymm{}", i), n.high[i].data(), s.high[i].data(), 16);

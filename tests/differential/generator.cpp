@@ -72,6 +72,14 @@ bool compares_to_flags(ZydisMnemonic mnemonic) {
     return mnemonic == ZYDIS_MNEMONIC_FCOMI || mnemonic == ZYDIS_MNEMONIC_FCOMIP || mnemonic == ZYDIS_MNEMONIC_FUCOMI || mnemonic == ZYDIS_MNEMONIC_FUCOMIP;
 }
 
+bool is_transcendental(ZydisMnemonic mnemonic) {
+    switch (mnemonic) {
+        case ZYDIS_MNEMONIC_F2XM1: case ZYDIS_MNEMONIC_FCOS: case ZYDIS_MNEMONIC_FPATAN: case ZYDIS_MNEMONIC_FPTAN: case ZYDIS_MNEMONIC_FSIN: case ZYDIS_MNEMONIC_FSINCOS:
+        case ZYDIS_MNEMONIC_FYL2X: case ZYDIS_MNEMONIC_FYL2XP1: return true;
+        default: return false;
+    }
+}
+
 bool has_register_class(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands, std::initializer_list<ZydisRegisterClass> classes) {
     for (unsigned i = 0; i < instruction.operand_count_visible; ++i)
         if (operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER && std::ranges::find(classes, ZydisRegisterGetClass(operands[i].reg.value)) != classes.end()) return true;
@@ -117,6 +125,7 @@ bool Generator::acceptable(const Draft& d) const {
     const auto* row = find_mnemonic(i.mnemonic);
     if (row == nullptr || std::ranges::find(mnemonics_, i.mnemonic) == mnemonics_.end()) return false;
     if (has_register_class(i, d.operands, {ZYDIS_REGCLASS_SEGMENT, ZYDIS_REGCLASS_CONTROL, ZYDIS_REGCLASS_DEBUG})) return false;
+    if (is_transcendental(i.mnemonic) && choice_.longest > 1) return false;
     // Relative branches only, with the operand size that all processors agree on.
     if (is_branch(i) && (!d.relative() || (i.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0)) return false;
     // Repeat prefixes turn LOOPE into LOOPNE and back on AMD's processors; the manuals do not define them there.
@@ -230,6 +239,7 @@ void Generator::account_flags(Case& c, const Draft& d) {
     }
     const u8 cl = (written_ >> arch::rcx & 1) == 0 ? static_cast<u8>(claim(arch::rcx, random_.integer())) : u8{0};
     u64 undefined = undefined_flags(d.instruction, d.operands, (written_ >> arch::rcx & 1) == 0 ? &cl : nullptr);
+    c.transcendental = c.transcendental || is_transcendental(d.mnemonic());
     if (compares_to_flags(d.mnemonic())) {
         c.compares_to_flags = true;
         if (choice_.longest > 1) undefined = arch::rflags::status;          // depends on the control word (compare.cpp)

@@ -28,6 +28,7 @@ struct Case {
     u64 undefined_after = 0;
     bool zero_source_undefined = false;              // BSF, BSR: the destination is undefined for a zero
     bool compares_to_flags = false;                  // FCOMI and its relatives
+    bool transcendental = false;                     // FSIN and its relatives: alone in its case, as its results are compared roughly
 };
 
 class Generator {

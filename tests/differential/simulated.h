@@ -22,7 +22,7 @@ private:
     void load(const Registers& registers);
     [[nodiscard]] Outcome outcome(u64 end) const;
 
-    test::CoreBench bench_;
+    test::CoreBench bench_{test::CodeMode::long64, test::every_feature_params()};
 };
 
 }  // namespace vtsim::differential

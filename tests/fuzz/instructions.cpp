@@ -51,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size < sizeof choice + 1) return 0;
     std::memcpy(&choice, data, sizeof choice);
     const std::size_t code = std::min(size - sizeof choice, longest_code);
-    CoreBench bench{static_cast<CodeMode>(choice.mode & 3)};
+    CoreBench bench{static_cast<CodeMode>(choice.mode & 3), vtsim::test::every_feature_params()};
     prepare(bench, choice);
     bench.memory.write_block(vtsim::PhysicalAddress{CoreBench::code}, data + sizeof choice, code);
     bench.s().rip = bench.s().protected_mode() ? CoreBench::code : 0;

@@ -41,6 +41,13 @@ struct FakeIo final : IoPort {
     void out(u16 port, unsigned size, u64 value) override { writes.push_back({port, size, value}); }
 };
 
+// A processor with everything that the engine has.
+inline cpu::CoreParams every_feature_params() {
+    cpu::CoreParams params;
+    params.features = cpu::every_feature();
+    return params;
+}
+
 enum class CodeMode : u8 { real, protected32, compatibility, long64 };
 
 struct CoreBench {

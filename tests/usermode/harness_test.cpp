@@ -86,7 +86,7 @@ TEST_F(Harness, TextIsReadOnlyAndTheSupervisorIsOutOfReach) {
     EXPECT_THAT(run({0xf4}).problem, HasSubstr("exception 13 #GP"));                        // HLT
 }
 
-TEST_F(Harness, MissingInstructionIsNamed) { EXPECT_THAT(run({0x66, 0x0f, 0x79, 0xc1}).problem, HasSubstr("instruction extrq at")); }        // SSE4a
+TEST_F(Harness, MissingInstructionIsNamed) { EXPECT_THAT(run({0x66, 0x0f, 0x79, 0xc1}).problem, HasSubstr("instruction extrq is not there: #UD raised at")); }        // SSE4a
 
 TEST_F(Harness, EndlessLoopMeetsTheLimit) { EXPECT_EQ(run({0xeb, 0xfe}).problem, "no end within 1000000 instructions"); }
 

@@ -1,38 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cpu/decode/decoder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <bit>
 #include <string>
 
 #include "cpu/decode/operands.h"
+#include "cpu/decode/required_features.h"
 #include "cpu/decode/timing_shape.h"
 #include "cpu/exec/branch.h"
 #include "cpu/exec/pairs.h"
 #include "cpu/exec/vector/mmx.h"
+#include "cpu/isa/form.h"
 
 namespace vtsim::cpu {
 namespace {
 
 using arch::Event;
-
-// Zydis' decoders for the three code widths, set to what the presets advertise: without CET, MPX, WBNOINVD and CLDEMOTE their opcodes are the older
-// instructions that processors without them execute.
-struct Decoders {
-    ZydisDecoder code16, code32, code64;
-    Decoders() {
-        ZydisDecoderInit(&code16, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
-        ZydisDecoderInit(&code32, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
-        ZydisDecoderInit(&code64, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-        for (auto* decoder : {&code16, &code32, &code64})
-            for (const auto mode : {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_CLDEMOTE}) ZydisDecoderEnableMode(decoder, mode, ZYAN_FALSE);
-    }
-    [[nodiscard]] const ZydisDecoder& of(const DecodeMode& mode) const { return mode.code64 ? code64 : mode.default32 ? code32 : code16; }
-};
-
-const Decoders& decoders() {
-    static const Decoders instance;
-    return instance;
-}
 
 // ---- micro-ops that are not instructions ---------------------------------------------------------------------------------
 
@@ -48,7 +34,13 @@ Event device_not_available(Core&, const MicroOp&) { return arch::exception(arch:
 
 // An instruction that vtsim does not have: #UD for the guest, its name for the user. `imm` is the mnemonic.
 Event missing(Core& core, const MicroOp& op) {
-    core.report_missing(op, ZydisMnemonicGetString(static_cast<ZydisMnemonic>(op.imm)));
+    core.report_missing(op, fmt::format("{} is not there", ZydisMnemonicGetString(static_cast<ZydisMnemonic>(op.imm))));
+    return arch::undefined_opcode;
+}
+
+// An instruction that this processor does not have. `imm` is the address of the feature's name.
+Event not_advertised(Core& core, const MicroOp& op) {
+    core.report_missing(op, fmt::format("of features.{} is switched off", std::bit_cast<const char*>(op.imm)));
     return arch::undefined_opcode;
 }
 
@@ -104,7 +96,29 @@ bool is_conditional_branch(const MicroOp& op, Flow flow, const ZydisDecodedInstr
 
 }  // namespace
 
-BlockDecoder::BlockDecoder() { entries_.reserve(max_instructions + 1); }
+bool executes(const Decoded& decoded) {
+    if (only_on_knights_corner(decoded.instruction)) return false;
+    const Row* row = find_row(decoded.instruction.mnemonic);
+    if (row == nullptr) return false;
+    Built op{};
+    op.length = decoded.instruction.length;
+    fill_operands(decoded, op);
+    return build_row(decoded, *row, op);
+}
+
+Decoders::Decoders(const FeatureParams& features) {
+    ZydisDecoderInit(&code16_, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+    ZydisDecoderInit(&code32_, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+    ZydisDecoderInit(&code64_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    const std::pair<ZydisDecoderMode, bool> modes[] = {{ZYDIS_DECODER_MODE_MPX, false},      {ZYDIS_DECODER_MODE_WBNOINVD, false},       {ZYDIS_DECODER_MODE_CLDEMOTE, false},
+                                                       {ZYDIS_DECODER_MODE_CET, false},      {ZYDIS_DECODER_MODE_LZCNT, features.lzcnt}, {ZYDIS_DECODER_MODE_TZCNT, features.bmi1}};
+    for (auto* decoder : {&code16_, &code32_, &code64_})
+        for (const auto& [mode, on] : modes) ZydisDecoderEnableMode(decoder, mode, on);
+}
+
+const ZydisDecoder& Decoders::of(const DecodeMode& mode) const { return mode.code64 ? code64_ : mode.default32 ? code32_ : code16_; }
+
+BlockDecoder::BlockDecoder(const FeatureParams& features) : decoders_(features) { entries_.reserve(max_instructions + 1); }
 
 bool BlockDecoder::append(Core& core, const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands, u16 offset) {
     const Decoded decoded{instruction, operands, core.decode_mode};
@@ -115,8 +129,14 @@ bool BlockDecoder::append(Core& core, const ZydisDecodedInstruction& instruction
     fill_operands(decoded, op);
     const Row* row = find_row(instruction.mnemonic);
     op.flow = row != nullptr ? row->flow : Flow::ends;
+    if (core.params.engine.record_forms) ++core.recorded_forms[isa::form_of(instruction, operands)];
+    const char* const lacking = lacking_feature(core.params.features, instruction, operands);
     const Handler trap = row != nullptr ? trapped(needs_of(decoded, *row), core.decode_mode) : nullptr;
-    if (trap != nullptr) {
+    if (lacking != nullptr) {
+        op.imm = std::bit_cast<u64>(lacking);
+        op.handler = &complex_end<not_advertised>;
+        op.flow = Flow::ends;
+    } else if (trap != nullptr) {
         op.handler = trap;
         op.flow = Flow::ends;
     } else if (row == nullptr || !build_row(decoded, *row, op)) {
@@ -232,7 +252,7 @@ BlockDecoder::Result BlockDecoder::decode(Core& core, const Source& source, Bloc
     u8 joined[32];
     ZydisDecodedInstruction instruction;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-    const auto& decoder = decoders().of(core.decode_mode);
+    const auto& decoder = decoders_.of(core.decode_mode);
     unsigned at = 0;
     bool crosses = false;
     const unsigned limit = core.decode_mode.single_step ? 1 : max_instructions;
@@ -269,10 +289,10 @@ BlockDecoder::Result BlockDecoder::decode(Core& core, const Source& source, Bloc
     return Result::done;
 }
 
-std::string BlockDecoder::disassemble(const DecodeMode& mode, const u8* bytes, unsigned available, u64 rip) {
+std::string BlockDecoder::disassemble(const DecodeMode& mode, const u8* bytes, unsigned available, u64 rip) const {
     ZydisDecodedInstruction instruction;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoders().of(mode), bytes, available, &instruction, operands))) return "(undefined)";
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoders_.of(mode), bytes, available, &instruction, operands))) return "(undefined)";
     ZydisFormatter formatter;
     ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
     char text[160];

@@ -11,12 +11,26 @@
 
 namespace vtsim::cpu {
 
+// Zydis' decoders for the three code widths, set to what a processor with these features executes: where it lacks CET, MPX, WBNOINVD, CLDEMOTE, LZCNT or TZCNT, their
+// opcodes are the older instructions (NOP, WBINVD, BSR, BSF).
+class Decoders {
+public:
+    explicit Decoders(const FeatureParams& features);
+    [[nodiscard]] const ZydisDecoder& of(const DecodeMode& mode) const;
+
+private:
+    ZydisDecoder code16_, code32_, code64_;
+};
+
+// Whether the engine has this form, whatever the processor advertises; what is undefined on all processors by its name (UD2) counts as there.
+[[nodiscard]] bool executes(const Decoded& decoded);
+
 // Makes blocks of micro-ops from bytes. Stateless but for scratch space; one per core.
 class BlockDecoder {
 public:
     static constexpr unsigned max_instructions = 48;      // of a block; bounds how late an interrupt is seen
 
-    BlockDecoder();
+    explicit BlockDecoder(const FeatureParams& features);
 
     struct Source {
         const u8* bytes;            // from the first instruction to the end of its page
@@ -31,7 +45,7 @@ public:
     Result decode(Core& core, const Source& source, Block*& block);
 
     // One instruction as text, for logs and dumps.
-    static std::string disassemble(const DecodeMode& mode, const u8* bytes, unsigned available, u64 rip);
+    [[nodiscard]] std::string disassemble(const DecodeMode& mode, const u8* bytes, unsigned available, u64 rip) const;
 
 private:
     struct Entry {
@@ -47,6 +61,7 @@ private:
     void fuse_pairs();
     Block* finish(Core& core, const Source& source, u16 end_offset, bool crosses);
 
+    Decoders decoders_;
     std::vector<Entry> entries_;
     std::vector<timing::InstructionShape> shapes_;
 };

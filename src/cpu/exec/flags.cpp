@@ -105,7 +105,7 @@ Event sti(Core& core, const MicroOp&) {
 
 template <bool set>
 Event alignment_check(Core& core, const MicroOp&) {
-    if (!core.params.features.smap || core.s.cpl != 0) return arch::undefined_opcode;
+    if (core.s.cpl != 0) return arch::undefined_opcode;
     if constexpr (set) core.s.rflags |= flag::ac;
     else core.s.rflags &= ~flag::ac;
     core.privilege_changed();

@@ -70,7 +70,8 @@ Event rdtsc(Core& core, const MicroOp&) {
     return {};
 }
 
-bool has_rdtscp(const Core& core) { return core.params.features.rdtscp && (!core.vmx->non_root() || core.vmx->intercepts.rdtscp_enabled); }
+// RDTSCP and RDPID.
+bool has_rdtscp(const Core& core) { return !core.vmx->non_root() || core.vmx->intercepts.rdtscp_enabled; }
 
 Event rdtscp(Core& core, const MicroOp&) {
     if (!has_rdtscp(core)) return arch::undefined_opcode;
@@ -82,7 +83,7 @@ Event rdtscp(Core& core, const MicroOp&) {
 }
 
 Event rdpid(Core& core, const MicroOp& op) {
-    if (!core.params.features.rdpid || (core.vmx->non_root() && !core.vmx->intercepts.rdtscp_enabled)) return arch::undefined_opcode;
+    if (!has_rdtscp(core)) return arch::undefined_opcode;
     core.s.gpr[op.dst] = static_cast<u32>(core.s.tsc_aux);
     return {};
 }
@@ -105,16 +106,15 @@ u64 random_number(const Core& core, u64 stream) {
     return z ^ (z >> 31);
 }
 
-Event random(Core& core, const MicroOp& op, bool present, bool exits, vmx::ExitReason reason) {
-    if (!present) return arch::undefined_opcode;
+Event random(Core& core, const MicroOp& op, bool exits, vmx::ExitReason reason) {
     if (exits) return exit_with_operands(core, op, reason, operand_info(op, op.dst));
     core.set_reg_sized(op.dst, op.width, random_number(core, static_cast<u64>(reason)));
     core.s.write_rflags((core.s.read_rflags() & ~arch::rflags::status) | arch::rflags::cf);
     return {};
 }
 
-Event rdrand(Core& core, const MicroOp& op) { return random(core, op, core.params.features.rdrand, core.vmx->intercepts.rdrand, vmx::ExitReason::rdrand); }
-Event rdseed(Core& core, const MicroOp& op) { return random(core, op, core.params.features.rdseed, core.vmx->intercepts.rdseed, vmx::ExitReason::rdseed); }
+Event rdrand(Core& core, const MicroOp& op) { return random(core, op, core.vmx->intercepts.rdrand, vmx::ExitReason::rdrand); }
+Event rdseed(Core& core, const MicroOp& op) { return random(core, op, core.vmx->intercepts.rdseed, vmx::ExitReason::rdseed); }
 
 // ---- FS and GS --------------------------------------------------------------------------------------------------------------
 

@@ -407,8 +407,6 @@ constexpr Row rows[] = {
     {ZYDIS_MNEMONIC_CWD, &build_plain<&sign_to_data<u16>>},
     {ZYDIS_MNEMONIC_CDQ, &build_plain<&sign_to_data<u32>>},
     {ZYDIS_MNEMONIC_CQO, &build_plain<&sign_to_data<u64>>},
-    {ZYDIS_MNEMONIC_ENDBR32, &build_plain<&nop>},
-    {ZYDIS_MNEMONIC_ENDBR64, &build_plain<&nop>},
     row<xlat>(ZYDIS_MNEMONIC_XLAT),
 };
 

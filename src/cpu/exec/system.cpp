@@ -32,7 +32,7 @@ Event pause(Core& core, const MicroOp&) {
     return {};
 }
 
-bool has_monitor(const Core& core) { return core.s.cpl == 0 && core.params.features.monitor && (core.s.misc_enable & misc_enable::monitor) != 0; }
+bool has_monitor(const Core& core) { return core.s.cpl == 0 && (core.s.misc_enable & misc_enable::monitor) != 0; }
 
 // The address range is checked but never armed: any event may end monitoring, and MWAIT may return for any reason (SDM vol. 2, "MWAIT - Monitor Wait"), so
 // it returns at once. CPUID reports no C-states, so that operating systems idle with HLT.
@@ -79,7 +79,7 @@ bool invpcid_operands_valid(const Core& core, u64 type, u64 pcid, u64 linear) {
 }
 
 Event invpcid(Core& core, const MicroOp& op) {
-    if (!core.params.features.invpcid || (core.vmx->non_root() && !core.vmx->intercepts.invpcid_enabled)) return arch::undefined_opcode;
+    if (core.vmx->non_root() && !core.vmx->intercepts.invpcid_enabled) return arch::undefined_opcode;
     if (core.s.cpl != 0) return arch::general_protection();
     if (core.vmx->intercepts.invlpg) return exit_with_operands(core, op, vmx::ExitReason::invpcid, operand_info(op, 0, op.dst));
     const auto address = core.linear(op, 16, false);
@@ -127,11 +127,6 @@ Event clflush(Core& core, const MicroOp& op) {
     return {};
 }
 
-Event clflushopt(Core& core, const MicroOp& op) {
-    if (!core.params.features.clflushopt) return arch::undefined_opcode;
-    return clflush(core, op);
-}
-
 // F3 90 with REX.B is XCHG R8, rAX, as 90 with REX.B is.
 bool build_pause(const Decoded& decoded, Built& op) {
     if (decoded.instruction.raw.rex.B == 0) return build_body<pause, Flow::next>(decoded, op);
@@ -153,7 +148,9 @@ constexpr Row rows[] = {
     row<serialising<wbinvd>, Flow::ends>(ZYDIS_MNEMONIC_WBINVD),
     row<serialising<invd>, Flow::ends>(ZYDIS_MNEMONIC_INVD),
     row<clflush>(ZYDIS_MNEMONIC_CLFLUSH),
-    row<clflushopt>(ZYDIS_MNEMONIC_CLFLUSHOPT),
+    row<clflush>(ZYDIS_MNEMONIC_CLFLUSHOPT),
+    row<clflush>(ZYDIS_MNEMONIC_CLWB),               // may keep the line; Skylake-SP, the first to have it, does not
+    row<serialising<nothing>, Flow::ends>(ZYDIS_MNEMONIC_SERIALIZE),
     row<serialising<nothing>, Flow::ends>(ZYDIS_MNEMONIC_LFENCE),
     row<nothing>(ZYDIS_MNEMONIC_SFENCE),
     row<nothing>(ZYDIS_MNEMONIC_MFENCE),

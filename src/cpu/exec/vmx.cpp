@@ -128,7 +128,11 @@ Event enter_guest(Core& core, const MicroOp& op) {
     return {};
 }
 
+// Without the control "enable VM functions", which this processor does not have (vmx/tables/controls.def).
+Event vmfunc(Core&, const MicroOp&) { return arch::undefined_opcode; }
+
 constexpr Row rows[] = {
+    row<&vmfunc, Flow::ends>(ZYDIS_MNEMONIC_VMFUNC),
     row<&with_pointer<Instruction::vmxon, &vmx::Vmx::vmxon>, Flow::ends>(ZYDIS_MNEMONIC_VMXON),
     row<&vmxoff, Flow::ends>(ZYDIS_MNEMONIC_VMXOFF),
     row<&without_operand<Instruction::vmcall, &vmx::Vmx::vmcall>, Flow::ends>(ZYDIS_MNEMONIC_VMCALL),

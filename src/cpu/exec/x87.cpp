@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The x87 unit. Every x86 host has one that computes the same 80-bit results: an instruction is executed there, with the guest's registers, control word and
-// condition codes around it. What is not the same everywhere are the last bits of the transcendental instructions (FSIN to FYL2XP1), whose precision the manuals
-// leave to the model. SDM vol. 1, "Programming with the x87 FPU".
+// condition codes around it. What is not the same everywhere are the last bits of the transcendental instructions (x87_transcendental.h). SDM vol. 1, "Programming
+// with the x87 FPU".
 #include "cpu/exec/x87.h"
 
 #include <emmintrin.h>
+
+#include "cpu/exec/x87_transcendental.h"
 
 // All instructions of the escape opcodes D8 to DF, four bytes each: the instruction, RET, padding. Register forms by the low three bits of the opcode and the low six
 // of ModRM, then memory forms by opcode and ModRM.reg, with the operand at [RCX].
@@ -126,13 +128,20 @@ void commit_flags(Core& core, u64 before, u32 low) {
     if constexpr (writes_flags) core.s.write_rflags((before & ~flag::status) | (low & compared));
 }
 
-template <bool writes_flags>
+template <bool writes_flags, bool transcendental = false>
 Event on_registers(Core& core, const MicroOp& op) {
     if (const auto event = x87::pending(core)) return event;
     FxsaveArea area;
     fill_area(core.s.x87, area);
     const u64 flags = core.s.read_rflags();
-    const u32 low = vtsim_x87_execute(&area, Form::get(op.imm), static_cast<u32>(flags & 0xff), nullptr);
+    u32 low;
+    if constexpr (transcendental) {
+        const FxsaveArea before = area;
+        low = vtsim_x87_execute(&area, Form::get(op.imm), static_cast<u32>(flags & 0xff), nullptr);
+        x87::replace_approximation(static_cast<unsigned>(Opcode::get(op.imm) & 0xff), before, area);
+    } else {
+        low = vtsim_x87_execute(&area, Form::get(op.imm), static_cast<u32>(flags & 0xff), nullptr);
+    }
     core.s.x87 = after(core, op, area);
     // SDM vol. 2, "FCOMI": an unmasked invalid operand leaves the flags as they were.
     if ((area.status & ~core.s.x87.control & invalid) == 0) commit_flags<writes_flags>(core, flags, low);
@@ -173,6 +182,7 @@ bool build_x87(const Decoded& decoded, Built& op) {
     const unsigned form = modrm >= 0xc0 ? escape * 64 + (modrm & 0x3f) : memory_forms + escape * 8 + raw.modrm.reg;
     op.imm = Form::set(escape << 8 | modrm, form);
     if (!op.memory()) {
+        if (x87::is_transcendental(escape, modrm)) return build_body<on_registers<false, true>, Flow::next>(decoded, op);
         return writes_status_flags(decoded.instruction.mnemonic) ? build_body<on_registers<true>, Flow::next>(decoded, op) : build_body<on_registers<false>, Flow::next>(decoded, op);
     }
     op.aux = static_cast<u8>(decoded.operand(0).size / 8);
@@ -185,7 +195,7 @@ constexpr Row x87_row(ZydisMnemonic mnemonic) { return {mnemonic, &build_x87, Fl
 constexpr Row rows[] = {
     // Data transfer.
     x87_row(ZYDIS_MNEMONIC_FLD), x87_row(ZYDIS_MNEMONIC_FST), x87_row(ZYDIS_MNEMONIC_FSTP), x87_row(ZYDIS_MNEMONIC_FSTPNCE), x87_row(ZYDIS_MNEMONIC_FILD), x87_row(ZYDIS_MNEMONIC_FIST),
-    x87_row(ZYDIS_MNEMONIC_FISTP), x87_row(ZYDIS_MNEMONIC_FBLD), x87_row(ZYDIS_MNEMONIC_FBSTP), x87_row(ZYDIS_MNEMONIC_FXCH),
+    x87_row(ZYDIS_MNEMONIC_FISTP), x87_row(ZYDIS_MNEMONIC_FISTTP), x87_row(ZYDIS_MNEMONIC_FBLD), x87_row(ZYDIS_MNEMONIC_FBSTP), x87_row(ZYDIS_MNEMONIC_FXCH),
     x87_row(ZYDIS_MNEMONIC_FCMOVB), x87_row(ZYDIS_MNEMONIC_FCMOVE), x87_row(ZYDIS_MNEMONIC_FCMOVBE), x87_row(ZYDIS_MNEMONIC_FCMOVU),
     x87_row(ZYDIS_MNEMONIC_FCMOVNB), x87_row(ZYDIS_MNEMONIC_FCMOVNE), x87_row(ZYDIS_MNEMONIC_FCMOVNBE), x87_row(ZYDIS_MNEMONIC_FCMOVNU),
     // Constants.

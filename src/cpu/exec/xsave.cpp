@@ -91,19 +91,10 @@ static_assert(sizeof(Header) == extended_region_offset - xsave_header_offset);
 
 enum class Kind : u8 { save, optimized, compacting, supervisor };
 
-bool exists(const FeatureParams& features, Kind kind) {
-    switch (kind) {
-        case Kind::optimized: return features.xsaveopt;
-        case Kind::compacting: return features.xsavec;
-        case Kind::supervisor: return features.xsaves;
-        default: return true;
-    }
-}
-
 // What comes before any look at the area. XSAVES and XRSTORS: SDM vol. 3, "Changes to Instruction Behavior in VMX Non-Root Operation" and, for their VM exits,
 // "Instructions That Cause VM Exits Conditionally".
 Event vet(Core& core, const MicroOp& op, Kind kind, vmx::ExitReason reason) {
-    if (!enabled(core) || !exists(core.params.features, kind)) return arch::undefined_opcode;
+    if (!enabled(core)) return arch::undefined_opcode;
     if (kind == Kind::supervisor) {
         if (core.vmx->non_root() && !core.vmx->intercepts.xsaves_enabled) return arch::undefined_opcode;
         if (core.s.cpl != 0) return arch::general_protection();

@@ -106,6 +106,18 @@ TEST(PinnedGuests, ComputeWhatEachComputesAlone) {
     }
 }
 
+// The VMM switches XCR0 and what it manages: guests that use 256-bit registers, 128-bit ones and neither.
+TEST(SeveralGuests, HaveTheirOwnVectorRegisters) {
+    const std::vector<std::string> lanes{"workload=vector iters=40001", "workload=vector iters=40002", "workload=vector iters=40003 bits=128", "workload=selftest apic=0"};
+    for (const char* const mmu : {"ept", "shadow"}) {
+        const auto result = run_guest({.workload = lanes[0], .vmm = fmt::format("mmu={} slice=5000 mem=64m", mmu), .settings = {{"memory.size", "512M"}}, .mode = Mode::functional, .elf32 = false}, {},
+                                      {lanes.begin() + 1, lanes.end()});
+        EXPECT_TRUE(result.succeeded()) << result.serial;
+        for (const auto& workload : {lanes[0], lanes[1], lanes[2]}) EXPECT_THAT(result.serial, HasSubstr(fmt::format("vector checksum={:#018x}", checksum_alone(workload))));
+        EXPECT_GT(result.figures.count("cpu0.vmx.exits.xsetbv"), 1U);
+    }
+}
+
 // Guests that share nothing but the third level and memory: what a guest does does not depend on the processor that does it.
 TEST(PinnedGuests, HaveTheExitsThatTheyHaveInTurns) {
     const auto exits = [](unsigned cpus) {

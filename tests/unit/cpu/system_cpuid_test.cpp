@@ -43,7 +43,14 @@ constexpr Switch switches[] = {
     {&cpu::FeatureParams::spec_ctrl, 7, &CpuidResult::edx, 26},    {&cpu::FeatureParams::lzcnt, 0x8000'0001, &CpuidResult::ecx, 5},
     {&cpu::FeatureParams::nx, 0x8000'0001, &CpuidResult::edx, 20}, {&cpu::FeatureParams::pages_1g, 0x8000'0001, &CpuidResult::edx, 26},
     {&cpu::FeatureParams::xsave, 1, &CpuidResult::ecx, 26},        {&cpu::FeatureParams::avx, 1, &CpuidResult::ecx, 28},
-    {&cpu::FeatureParams::pku, 7, &CpuidResult::ecx, 3},
+    {&cpu::FeatureParams::pku, 7, &CpuidResult::ecx, 3},           {&cpu::FeatureParams::sse3, 1, &CpuidResult::ecx, 0},
+    {&cpu::FeatureParams::pclmulqdq, 1, &CpuidResult::ecx, 1},     {&cpu::FeatureParams::ssse3, 1, &CpuidResult::ecx, 9},
+    {&cpu::FeatureParams::fma, 1, &CpuidResult::ecx, 12},          {&cpu::FeatureParams::sse4_1, 1, &CpuidResult::ecx, 19},
+    {&cpu::FeatureParams::sse4_2, 1, &CpuidResult::ecx, 20},       {&cpu::FeatureParams::aes, 1, &CpuidResult::ecx, 25},
+    {&cpu::FeatureParams::f16c, 1, &CpuidResult::ecx, 29},         {&cpu::FeatureParams::avx2, 7, &CpuidResult::ebx, 5},
+    {&cpu::FeatureParams::clwb, 7, &CpuidResult::ebx, 24},         {&cpu::FeatureParams::sha, 7, &CpuidResult::ebx, 29},
+    {&cpu::FeatureParams::serialize, 7, &CpuidResult::edx, 14},    {&cpu::FeatureParams::vaes, 7, &CpuidResult::ecx, 9},
+    {&cpu::FeatureParams::vpclmulqdq, 7, &CpuidResult::ecx, 10},
     {&cpu::FeatureParams::rdtscp, 0x8000'0001, &CpuidResult::edx, 27},  {&cpu::FeatureParams::prefetchw, 0x8000'0001, &CpuidResult::ecx, 8},
 };
 
@@ -57,11 +64,11 @@ TEST(Cpuid, EachFeatureIsOneBit) {
     }
 }
 
-// What the engine does not implement. Bits of leaf 1: SSE3, PCLMULQDQ, SSSE3, FMA, SSE4.1, SSE4.2, AES, OSXSAVE (of CR4), AVX, F16C; leaf 7: AVX2.
+// What the engine does not implement: TSX, performance monitoring.
 TEST(Cpuid, DoesNotAdvertiseWhatIsNotThere) {
     const Query query;
-    EXPECT_EQ(query(1).ecx & (1U | 1U << 1 | 1U << 9 | 1U << 12 | 1U << 19 | 1U << 20 | 1U << 25 | 1U << 27 | 1U << 28 | 1U << 29), 0U);
-    EXPECT_EQ(query(7).ebx & (1U << 5 | 1U << 4 | 1U << 11), 0U);
+    EXPECT_EQ(query(7).ebx & (1U << 4 | 1U << 11), 0U);
+    EXPECT_EQ(query(1).ecx & 1U << 15, 0U);
     EXPECT_EQ(query(0xa), CpuidResult{});
 }
 
@@ -87,7 +94,7 @@ TEST(Cpuid, BeyondTheHighestLeafGivesTheHighestBasicOne) {
     Query query;
     EXPECT_EQ(query(0).eax, 0x14U);
     EXPECT_EQ(query(0x15), CpuidResult{});
-    query.params.features.frequency_leaves = true;
+    query.params.features.highest_leaf = 0x16;
     EXPECT_EQ(query(0).eax, 0x16U);
     EXPECT_EQ(query(0x4000'0000), query(0x16));
     EXPECT_EQ(query(0xffff'ffff), query(0x16));
@@ -133,15 +140,15 @@ TEST(Cpuid, TopologyHasOneThreadACoreAndTheApicId) {
 
 TEST(Cpuid, FrequenciesMultiplyToTheTsc) {
     Query query;
-    query.params.features.frequency_leaves = true;
+    query.params.features.highest_leaf = 0x16;
     const auto leaf = query(0x15);
     EXPECT_EQ(u64{leaf.ecx} * leaf.ebx / leaf.eax, query.params.core.tsc_hz);
     EXPECT_EQ(leaf.ecx, query.params.apic.timer_hz);
 }
 
-// Broadwell has sizes 340H with AVX; the model has 240H, the legacy region and the header, as long as AVX is off.
 TEST(Cpuid, ExtendedStatesHaveTheSizesOfTheManual) {
     Query query;
+    query.params.features.avx = false;
     EXPECT_EQ(query(0xd, 0), (CpuidResult{3, 0x240, 0x240, 0}));
     EXPECT_EQ(query(0xd, 1), (CpuidResult{1, 0, 0, 0}));                     // XSAVEOPT
     EXPECT_EQ(query(0xd, 2), CpuidResult{});
@@ -177,6 +184,29 @@ TEST(Features, OfXsaveNeedXsave) {
     }
 }
 
+TEST(Features, OfAvxNeedAvx) {
+    for (auto feature : {&cpu::FeatureParams::f16c, &cpu::FeatureParams::fma, &cpu::FeatureParams::avx2, &cpu::FeatureParams::vaes, &cpu::FeatureParams::vpclmulqdq}) {
+        cpu::FeatureParams features;
+        features.f16c = features.fma = features.avx2 = features.avx = false;
+        EXPECT_NO_THROW(features.validate());
+        features.*feature = true;
+        EXPECT_THROW(features.validate(), ConfigError);
+        features.avx = true;
+        EXPECT_NO_THROW(features.validate());
+    }
+}
+
+TEST(Cpuid, TopologyStandsInLeaf1FTooWhereThereIsOne) {
+    Query query;
+    query.params.features.logical_processors = 3;
+    query.params.features.highest_leaf = 0x1f;
+    for (u32 level = 0; level < 3; ++level) EXPECT_EQ(query(0x1f, level), query(0xb, level));
+    query.params.features.highest_leaf = 0xd;
+    EXPECT_EQ(query(0x1f), query(0xd));
+    query.params.features.highest_leaf = 0xc;
+    EXPECT_THROW(query.params.features.validate(), ConfigError);
+}
+
 TEST(Cpuid, FollowsTheStateThatTheManualNames) {
     Query query;
     query.state.apic_enabled = false;
@@ -188,6 +218,10 @@ TEST(Cpuid, FollowsTheStateThatTheManualNames) {
     EXPECT_NE(query(7).ecx & 1U << 4, 0U);
     query.state.misc_enable &= ~cpu::misc_enable::monitor;
     EXPECT_EQ(query(1).ecx & 8U, 0U);
+    constexpr u32 syscall = 1U << 11;
+    EXPECT_NE(query(0x8000'0001).edx & syscall, 0U);
+    query.state.code64 = false;
+    EXPECT_EQ(query(0x8000'0001).edx & syscall, 0U);
 }
 
 TEST(Cpuid, InstructionClearsTheUpperHalves) {

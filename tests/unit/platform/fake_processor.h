@@ -77,6 +77,7 @@ public:
 
     ProcessorPorts ports;
     [[nodiscard]] u64 next_deadline() const override { return apic ? apic->deadline() : ~u64{0}; }
+    [[nodiscard]] const std::map<std::string, u64>& recorded_forms() const override { return forms_; }
     void settle_statistics() override {}
 
     std::vector<u64> activations;                           // cycle at which each began
@@ -95,6 +96,7 @@ private:
     int status_ = 0;
     ExecutionMode mode_ = ExecutionMode::functional;
     arch::State state_;
+    std::map<std::string, u64> forms_;
 };
 
 inline ProcessorFactory running(std::vector<FakeProcessor::Program> programs) {

@@ -57,6 +57,43 @@ TEST(Presets, NameTheirProcessorsAndTlbsAsTheProcessorsDo) {
     }
 }
 
+// Every word of feature bits is the processor's but for what the engine has not, bit by bit. Sources: the Core i7-4770 (haswell) and the Xeon Gold 6154 (skylake-sp) of the
+// InstLatx64 collection (GenuineIntel00306C3_Haswell_CPUID.txt, GenuineIntel0050654_SkylakeXeon_CPUID.txt), the Core i7-5600U (broadwell) of VirtualBox' CPU profiles.
+TEST(Presets, HaveTheFeatureBitsOfTheProcessors) {
+    // Leaf 1, ECX: debug store, SMX, Enhanced SpeedStep, thermal monitor 2, silicon debug, xTPR, PDCM, DCA; bit 27 is CR4's.
+    constexpr u32 c1 = 1U << 2 | 1U << 4 | 1U << 6 | 1U << 7 | 1U << 8 | 1U << 11 | 1U << 14 | 1U << 15 | 1U << 18 | 1U << 27;
+    // Leaf 1, EDX: debug store, ACPI clock, thermal monitor, pending-break enable; bit 28 depends on the number of processors.
+    constexpr u32 d1 = 1U << 21 | 1U << 22 | 1U << 29 | 1U << 31 | 1U << 28;
+    // Leaf 7, EBX: HLE, x87 data pointer at exceptions only, RTM, resource monitoring, MPX, resource allocation, AVX-512, Processor Trace.
+    constexpr u32 b7 = 1U << 4 | 1U << 6 | 1U << 11 | 1U << 12 | 1U << 14 | 1U << 15 | 1U << 16 | 1U << 17 | 1U << 25 | 1U << 28 | 1U << 30 | 1U << 31;
+    constexpr u32 pku = 1U << 3, mpx_avx512 = 0xf8;
+    using R = cpu::CpuidResult;
+    struct Word {
+        const char* preset;
+        u32 leaf, subleaf;
+        u32 R::*reg;
+        u32 processor, absent;
+    };
+    constexpr Word words[] = {
+        {"haswell", 1, 0, &R::ecx, 0x7ffa'fbff, c1},    {"broadwell", 1, 0, &R::ecx, 0x7ffa'fbff, c1},    {"skylake-sp", 1, 0, &R::ecx, 0x7ffe'fbff, c1},
+        {"haswell", 1, 0, &R::edx, 0xbfeb'fbff, d1},    {"broadwell", 1, 0, &R::edx, 0xbfeb'fbff, d1},    {"skylake-sp", 1, 0, &R::edx, 0xbfeb'fbff, d1},
+        {"haswell", 7, 0, &R::ebx, 0x0000'27ab, b7},    {"broadwell", 7, 0, &R::ebx, 0x021c'2fbb, b7},    {"skylake-sp", 7, 0, &R::ebx, 0xd39f'fffb, b7},
+        {"haswell", 7, 0, &R::ecx, 0, 0},               {"broadwell", 7, 0, &R::ecx, 0, 0},               {"skylake-sp", 7, 0, &R::ecx, 8, pku},
+        {"haswell", 7, 0, &R::edx, 0, 0},               {"broadwell", 7, 0, &R::edx, 0, 0},               {"skylake-sp", 7, 0, &R::edx, 0, 0},
+        {"haswell", 0xd, 0, &R::eax, 7, 0},             {"broadwell", 0xd, 0, &R::eax, 7, 0},             {"skylake-sp", 0xd, 0, &R::eax, 0x2ff, mpx_avx512 | 1U << 9},
+        {"haswell", 0xd, 1, &R::eax, 1, 0},             {"broadwell", 0xd, 1, &R::eax, 1, 0},             {"skylake-sp", 0xd, 1, &R::eax, 15, 0},
+        {"haswell", 0xd, 2, &R::eax, 0x100, 0},         {"broadwell", 0xd, 2, &R::eax, 0x100, 0},         {"skylake-sp", 0xd, 2, &R::eax, 0x100, 0},
+        {"haswell", 0xd, 2, &R::ebx, 0x240, 0},         {"broadwell", 0xd, 2, &R::ebx, 0x240, 0},         {"skylake-sp", 0xd, 2, &R::ebx, 0x240, 0},
+        {"haswell", 0, 0, &R::eax, 0xd, 0},             {"broadwell", 0, 0, &R::eax, 0x14, 0},            {"skylake-sp", 0, 0, &R::eax, 0x16, 0},
+        {"haswell", 0x80000001, 0, &R::ecx, 0x21, 0},   {"broadwell", 0x80000001, 0, &R::ecx, 0x121, 0},  {"skylake-sp", 0x80000001, 0, &R::ecx, 0x121, 0},
+        {"haswell", 0x80000001, 0, &R::edx, 0x2c10'0800, 0}, {"broadwell", 0x80000001, 0, &R::edx, 0x2c10'0800, 0}, {"skylake-sp", 0x80000001, 0, &R::edx, 0x2c10'0800, 0},
+        {"haswell", 0x80000007, 0, &R::edx, 0x100, 0},  {"broadwell", 0x80000007, 0, &R::edx, 0x100, 0},  {"skylake-sp", 0x80000007, 0, &R::edx, 0x100, 0},
+        {"haswell", 0x80000008, 0, &R::eax, 0x3027, 0}, {"broadwell", 0x80000008, 0, &R::eax, 0x3027, 0}, {"skylake-sp", 0x80000008, 0, &R::eax, 0x302e, 0},
+    };
+    for (const auto& word : words)
+        EXPECT_EQ(cpuid(Config::preset(word.preset), word.leaf, word.subleaf).*word.reg, word.processor & ~word.absent) << word.preset << std::hex << ' ' << word.leaf << '.' << word.subleaf;
+}
+
 // Leaf 4: EBX and ECX (ways, sets) of the same processors; the third level of skylake-sp is that of 16 cores, not 6.
 TEST(Presets, DescribeTheirCachesAsTheProcessorsDo) {
     struct Level {
@@ -104,9 +141,9 @@ TEST(Presets, HaveNoVmxCapabilityBeyondTheProcessors) {
 
 TEST(Presets, GrowFromGenerationToGeneration) {
     const auto haswell = Config::preset("haswell"), broadwell = Config::preset("broadwell"), skylake = Config::preset("skylake-sp");
-    constexpr u32 adx_smap_rdseed = 1U << 18 | 1U << 19 | 1U << 20, clflushopt = 1U << 23, prefetchw = 1U << 8;
+    constexpr u32 adx_smap_rdseed = 1U << 18 | 1U << 19 | 1U << 20, clflushopt_clwb = 3U << 23, prefetchw = 1U << 8;
     EXPECT_EQ(cpuid(haswell, 7).ebx ^ cpuid(broadwell, 7).ebx, adx_smap_rdseed);
-    EXPECT_EQ(cpuid(broadwell, 7).ebx ^ cpuid(skylake, 7).ebx, clflushopt);
+    EXPECT_EQ(cpuid(broadwell, 7).ebx ^ cpuid(skylake, 7).ebx, clflushopt_clwb);
     EXPECT_EQ(cpuid(haswell, 0x8000'0001).ecx ^ cpuid(broadwell, 0x8000'0001).ecx, prefetchw);
     EXPECT_EQ(cpuid(haswell, 0x8000'0008).eax & 0xff, 39U);
     EXPECT_EQ(cpuid(skylake, 0x8000'0008).eax & 0xff, 46U);
