@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random user-mode instructions on the host's processor and on vtsim's: registers, flags, memory and exceptions must be the same.
 // Usage: differential [--cases N] [--seed S] [--length L] [--only MNEMONIC] [--classes integer,string,sse,x87,avx] [--mode functional|warm|timing] [--mismatches M]
+//        [--forms FILE]: writes the forms of the instructions that were compared, one a line
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <fstream>
 #include <map>
+#include <set>
 #include <stdexcept>
 #include <string>
 
+#include "cpu/isa/form.h"
 #include "differential/compare.h"
 #include "differential/native.h"
 #include "differential/simulated.h"
@@ -23,6 +27,7 @@ struct Options {
     u64 cases = 50'000, seed = 1, mismatches = 10;
     Choice choice;
     cpu::Mode mode = cpu::Mode::functional;
+    std::string forms;
 };
 
 ZydisMnemonic mnemonic_of(const std::string& name) {
@@ -55,6 +60,7 @@ Options parse(int count, char** arguments) {
         else if (name == "--mismatches") options.mismatches = std::stoull(value);
         else if (name == "--only") options.choice.only = mnemonic_of(value);
         else if (name == "--classes") choose_classes(options.choice, value);
+        else if (name == "--forms") options.forms = value;
         else if (name == "--mode") options.mode = mode_of(value);
         else throw std::runtime_error("unknown option " + name);
     }
@@ -69,16 +75,27 @@ bool host_suffices() {
 
 struct Tally {
     std::map<ZydisMnemonic, u64> executed;
+    std::set<std::string> forms;
     u64 faults = 0, mismatches = 0;
 };
 
-void run_case(Generator& generator, NativeProcessor& native, SimulatedProcessor& simulated, u64 number, Tally& tally) {
+// Of a case that ran to its end.
+void add_forms(const Case& c, std::set<std::string>& forms) {
+    for (const auto& instruction : c.instructions) {
+        ZydisDecodedInstruction decoded;
+        ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+        if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder(), c.code.data() + instruction.offset, c.code.size() - instruction.offset, &decoded, operands))) forms.insert(cpu::isa::form_of(decoded, operands));
+    }
+}
+
+void run_case(Generator& generator, NativeProcessor& native, SimulatedProcessor& simulated, u64 number, bool with_forms, Tally& tally) {
     const Case c = generator.make(native.data());
     simulated.data() = native.data();
     const Outcome expected = native.run(c.code, c.start);
     const Outcome actual = simulated.run(c.code, c.start);
     for (const auto& instruction : c.instructions) ++tally.executed[instruction.mnemonic];
     if (expected.vector != no_vector) ++tally.faults;
+    else if (with_forms) add_forms(c, tally.forms);
     const auto lines = differences(c, expected, actual, native.data(), simulated.data());
     if (lines.empty()) return;
     ++tally.mismatches;
@@ -97,10 +114,15 @@ int run(const Options& options) {
     Random{options.seed}.data(native.data().data(), writable_bytes);
     Tally tally;
     u64 number = 0;
-    for (; number < options.cases && tally.mismatches < options.mismatches; ++number) run_case(generator, native, simulated, number, tally);
+    for (; number < options.cases && tally.mismatches < options.mismatches; ++number) run_case(generator, native, simulated, number, !options.forms.empty(), tally);
     const auto never = std::ranges::count_if(generator.chosen(), [&](ZydisMnemonic mnemonic) { return tally.executed[mnemonic] == 0; });
     fmt::print("{} cases, {} of them with an exception; {} instructions, {} of them never executed; {} mismatches\n", number, tally.faults, generator.chosen().size(), never, tally.mismatches);
     for (const auto& line : simulated.log()) fmt::print("{}\n", line);
+    if (!options.forms.empty()) {
+        std::ofstream file{options.forms};
+        for (const auto& form : tally.forms) file << form << '\n';
+        if (!file.flush()) throw std::runtime_error(fmt::format("--forms {}: could not be written", options.forms));
+    }
     return tally.mismatches == 0 ? 0 : 1;
 }
 

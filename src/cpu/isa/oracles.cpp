@@ -6,14 +6,13 @@
 namespace vtsim::cpu::isa {
 namespace {
 
-constexpr u8 host = 1, unicorn = 2, qemu = 4, kvm_unit_tests = 8, programs = 16;
+constexpr u8 host = 1, unicorn = 2, qemu = 4, kvm_unit_tests = 8;
 
 constexpr Oracle all_oracles[] = {
     {host, "host", "random instructions in user mode, on the host's processor too (tests/differential)"},
     {unicorn, "Unicorn", "random instructions in all modes, by Unicorn too (tests/unicorn)"},
     {qemu, "QEMU", "executed by the guest kernel, whose checksums QEMU's translator computes too (tests/data/guests)"},
     {kvm_unit_tests, "kvm-unit-tests", "executed by images that check themselves (tests/conformance)"},
-    {programs, "programs", "executed by unmodified programs, whose output is the native one (tests/usermode)"},
 };
 
 struct Row {
