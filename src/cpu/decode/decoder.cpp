@@ -85,10 +85,8 @@ bool build_row(const Decoded& decoded, const Row& row, Built& op) {
     return row.needs != Needs::mmx && uses(decoded, ZYDIS_REGCLASS_MMX) ? exec::build_mmx(decoded, op) : row.build(decoded, op);
 }
 
-// Knights Corner, whose VEX forms of POPCNT and the like no other processor has.
-bool only_on_knights_corner(const ZydisDecodedInstruction& instruction) {
-    return instruction.meta.isa_ext == ZYDIS_ISA_EXT_KNC || instruction.meta.isa_ext == ZYDIS_ISA_EXT_KNCE || instruction.meta.isa_ext == ZYDIS_ISA_EXT_KNCV;
-}
+// AVX-512 shares its mnemonics with AVX, Knights Corner's VEX forms share theirs with POPCNT and the like.
+const Row* row_of(const ZydisDecodedInstruction& instruction) { return instruction_set(instruction).known ? find_row(instruction.mnemonic) : nullptr; }
 
 bool is_conditional_branch(const MicroOp& op, Flow flow, const ZydisDecodedInstruction& instruction) {
     return flow == Flow::branch && instruction.meta.category == ZYDIS_CATEGORY_COND_BR && op.aux < 16;
@@ -97,8 +95,7 @@ bool is_conditional_branch(const MicroOp& op, Flow flow, const ZydisDecodedInstr
 }  // namespace
 
 bool executes(const Decoded& decoded) {
-    if (only_on_knights_corner(decoded.instruction)) return false;
-    const Row* row = find_row(decoded.instruction.mnemonic);
+    const Row* row = row_of(decoded.instruction);
     if (row == nullptr) return false;
     Built op{};
     op.length = decoded.instruction.length;
@@ -127,7 +124,7 @@ bool BlockDecoder::append(Core& core, const ZydisDecodedInstruction& instruction
     op.offset = offset;
     op.length = instruction.length;
     fill_operands(decoded, op);
-    const Row* row = find_row(instruction.mnemonic);
+    const Row* row = row_of(instruction);
     op.flow = row != nullptr ? row->flow : Flow::ends;
     if (core.params.engine.record_forms) ++core.recorded_forms[isa::form_of(instruction, operands)];
     const char* const lacking = lacking_feature(core.params.features, instruction, operands);
@@ -274,7 +271,7 @@ BlockDecoder::Result BlockDecoder::decode(Core& core, const Source& source, Bloc
             at += 1;
             break;
         }
-        if (!ZYAN_SUCCESS(status) || only_on_knights_corner(instruction)) {
+        if (!ZYAN_SUCCESS(status)) {
             append_undefined(offset, 1, &complex_end<undefined>);
             at += 1;
             break;

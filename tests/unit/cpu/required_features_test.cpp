@@ -110,6 +110,29 @@ TEST(RequiredFeatures, LzcntAndTzcntAreBsrAndBsfWithoutTheirs) {
     }
 }
 
+// AVX-512's and Knights Corner's forms of mnemonics that the engine has otherwise. SDM vol. 2, "EVEX prefix".
+TEST(RequiredFeatures, FormsOfUnknownExtensionsAreUndefinedAndNamed) {
+    struct Form {
+        std::initializer_list<int> code;
+        const char* name;
+    };
+    const Form forms[] = {
+        {{0x62, 0xf1, 0x7c, 0x08, 0x58, 0xc1}, "vaddps"},                // xmm0, xmm0, xmm1
+        {{0x62, 0xf1, 0x7c, 0x29, 0x58, 0xc1}, "vaddps"},                // ymm0 {k1}, ymm0, ymm1
+        {{0x62, 0xf1, 0x7c, 0x48, 0x28, 0xc1}, "vmovaps"},               // zmm0, zmm1
+        {{0x62, 0xf1, 0x7d, 0x08, 0x6f, 0x03}, "vmovdqa32"},             // xmm0, [rbx]
+    };
+    for (const auto& [code, name] : forms) {
+        CoreBench bench{CodeMode::long64, every_feature_params()};
+        auto& s = bench.s();
+        s.cr4 |= arch::cr4::osxsave | arch::cr4::osfxsr;
+        s.xcr0 = 7;
+        EXPECT_EQ(bench.step(code).vector, 6) << name;
+        ASSERT_EQ(bench.log.size(), 1U) << name;
+        EXPECT_NE(bench.log[0].find(std::string{name} + " is not there"), std::string::npos) << bench.log[0];
+    }
+}
+
 TEST(RequiredFeatures, TheLogNamesTheFeatureOnce) {
     cpu::CoreParams params;
     params.features.sse4_2 = false;
