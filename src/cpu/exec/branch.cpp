@@ -65,6 +65,8 @@ template <bool timed>
 template <bool timed>
 [[gnu::noinline]] Next call_slowly(Core& core, const MicroOp& op, u64 target) {
     const u64 linear = core.s.gpr[arch::rsp] - 8, address = address_after(core, op);
+    // The stack's fault, whatever segment the operand has that the target came from.
+    if (!canonical(linear) || !canonical(linear + 7)) return raise(core, op, arch::exception(arch::Vector::ss));
     u8* place = timed ? slow::find_timed(core, op, linear, sizeof address, true) : nullptr;
     if (place != nullptr) __builtin_memcpy(place, &address, sizeof address);
     else if (const auto event = slow::store<u64>(core, op, linear, address)) return raise(core, op, event);
