@@ -256,6 +256,8 @@ public:
     }
     // The instruction cache has not changed since the lines of `block` were touched.
     [[nodiscard]] bool code_is_fresh() const { return fetch_time_ == port.fetch_time(); }
+    // The micro-op whose body runs (exec/dispatch.h): whose accesses those are that name none. Not set in bodies that end their block.
+    const MicroOp* executing = nullptr;
     // Timing mode: what an access cost beyond a first-level hit. `op` is nullptr for accesses of no instruction of the block (descriptor tables, stacks of
     // events): they are charged in full.
     void charge_access(const MicroOp* op, const mmu::Translation& translation, bool write);

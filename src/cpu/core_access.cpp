@@ -156,14 +156,14 @@ static Event write_any(Core& core, const MicroOp* op, u64 linear, const void* fr
     return write_part(core, second.value, bytes_from + first, bytes - first);
 }
 
-Event Core::read_bytes(u64 linear, void* to, unsigned bytes, arch::Access access) { return read_any(*this, nullptr, linear, to, bytes, access); }
-Event Core::write_bytes(u64 linear, const void* from, unsigned bytes, arch::Access access) { return write_any(*this, nullptr, linear, from, bytes, access); }
+Event Core::read_bytes(u64 linear, void* to, unsigned bytes, arch::Access access) { return read_any(*this, executing, linear, to, bytes, access); }
+Event Core::write_bytes(u64 linear, const void* from, unsigned bytes, arch::Access access) { return write_any(*this, executing, linear, from, bytes, access); }
 
 static Event probe(Core& core, u64 linear, unsigned bytes, arch::Access how) {
     const unsigned first = in_first_page(linear, bytes);
-    if (const auto place = locate(core, nullptr, linear, first, how); !place) return place.event;
+    if (const auto place = locate(core, core.executing, linear, first, how); !place) return place.event;
     if (first == bytes) return {};
-    return locate(core, nullptr, next_page(core, linear), bytes - first, how).event;
+    return locate(core, core.executing, next_page(core, linear), bytes - first, how).event;
 }
 
 Event Core::probe_write(u64 linear, unsigned bytes) { return probe(*this, linear, bytes, access(arch::AccessKind::store)); }

@@ -35,7 +35,10 @@ using Body = arch::Event (*)(Core&, const MicroOp&);
 
 template <Body body>
 Next complex(Core& core, const MicroOp& op) {
-    if (const arch::Event event = body(core, op)) [[unlikely]] return raise(core, op, event);
+    core.executing = &op;
+    const arch::Event event = body(core, op);
+    core.executing = nullptr;
+    if (event) [[unlikely]] return raise(core, op, event);
     return next(core, op);
 }
 
