@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // IN, OUT, INS, OUTS. SDM vol. 1, "Input/Output"; vol. 2, the instruction of each name.
+#include "cpu/events/events.h"
 #include "cpu/exec/build.h"
 #include "cpu/exec/exit_operands.h"
 #include "cpu/exec/system_rows.h"
@@ -44,6 +45,7 @@ Event vet(Core& core, const MicroOp& op, u16 port, bool in) {
 [[gnu::noinline]] Event in(Core& core, const MicroOp& op) {
     const u16 port = port_of(core, op);
     if (const auto event = vet(core, op, port, true)) return event;
+    core.breakpoint_hits |= core.breakpoints.on_port(port, op.bytes());
     core.set_reg_sized(arch::rax, op.width, core.io.in(port, op.bytes()));
     return {};
 }
@@ -51,6 +53,7 @@ Event vet(Core& core, const MicroOp& op, u16 port, bool in) {
 [[gnu::noinline]] Event out(Core& core, const MicroOp& op) {
     const u16 port = port_of(core, op);
     if (const auto event = vet(core, op, port, false)) return event;
+    core.breakpoint_hits |= core.breakpoints.on_port(port, op.bytes());
     core.io.out(port, op.bytes(), core.reg_sized(arch::rax, op.width));
     return {};
 }
@@ -105,16 +108,20 @@ template <bool is_input, class T>
     if (const auto event = check_permission(core, port, sizeof(T))) return event;
     if (core.vmx->exits_on_io(port, sizeof(T))) return string_exit(core, op, port, is_input);
     if (!core.in_step()) return Core::resync_event;
+    const bool steps = (core.s.rflags & arch::rflags::tf) != 0 || events::single_steps(core);      // as in string.cpp
     constexpr u8 pointer = is_input ? arch::rdi : arch::rsi;
     const u64 step = (core.s.rflags & arch::rflags::df) != 0 ? ~u64{sizeof(T)} + 1 : sizeof(T);
     for (;;) {
         const auto event = is_input ? input_once<T>(core, op, port) : output_once<T>(core, op, port);
         if (event) return event;
+        core.breakpoint_hits |= core.breakpoints.on_port(port, sizeof(T));
         set_counted(core, pointer, mask, core.s.gpr[pointer] + step);
         if (!repeated) return {};
         set_counted(core, arch::rcx, mask, core.s.gpr[arch::rcx] - 1);
         if ((core.s.gpr[arch::rcx] & mask) == 0) return {};
-        if (core.attention || (core.s.rflags & arch::rflags::tf) != 0) return {arch::EventKind::restart, 0, 0};
+        if (core.breakpoint_hits != 0) core.attention = true;
+        if (steps) core.between_elements = core.attention = true;
+        if (core.attention) return core.leave_string(op);
     }
 }
 
