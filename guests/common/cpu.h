@@ -6,11 +6,24 @@
 namespace guest {
 
 // SDM vol. 3, "Control Registers".
-enum Cr0 : u64 { cr0_pe = 1u << 0, cr0_ne = 1u << 5, cr0_pg = 1u << 31 };
-enum Cr4 : u64 { cr4_pge = 1u << 7, cr4_pcide = 1u << 17, cr4_vmxe = 1u << 13, cr4_osxsave = 1u << 18 };
+enum Cr0 : u64 { cr0_pe = 1u << 0, cr0_mp = 1u << 1, cr0_ts = 1u << 3, cr0_et = 1u << 4, cr0_ne = 1u << 5, cr0_wp = 1u << 16, cr0_pg = 1u << 31 };
+enum Cr4 : u64 {
+    cr4_tsd = 1u << 2,
+    cr4_pae = 1u << 5,
+    cr4_mce = 1u << 6,
+    cr4_pge = 1u << 7,
+    cr4_pce = 1u << 8,
+    cr4_osfxsr = 1u << 9,
+    cr4_osxmmexcpt = 1u << 10,
+    cr4_vmxe = 1u << 13,
+    cr4_fsgsbase = 1u << 16,
+    cr4_pcide = 1u << 17,
+    cr4_osxsave = 1u << 18,
+};
 
 // SDM vol. 4, "Architectural MSRs".
 enum Msr : u32 {
+    msr_tsc = 0x10,
     msr_apic_base = 0x1b,
     msr_feature_control = 0x3a,
     msr_sysenter_cs = 0x174,
@@ -24,6 +37,7 @@ enum Msr : u32 {
     msr_fs_base = 0xc0000100,
     msr_gs_base = 0xc0000101,
     msr_kernel_gs_base = 0xc0000102,
+    msr_tsc_aux = 0xc0000103,
 };
 enum Efer : u64 { efer_sce = 1u << 0, efer_nxe = 1u << 11 };
 

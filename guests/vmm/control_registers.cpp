@@ -9,7 +9,7 @@
 namespace guest {
 namespace {
 
-constexpr u64 cr0_nw = 1u << 29, cr0_cd = 1u << 30, cr4_pae = 1u << 5, efer_lme = 1u << 8, efer_lma = 1u << 10;
+constexpr u64 cr0_nw = 1u << 29, cr0_cd = 1u << 30, efer_lme = 1u << 8, efer_lma = 1u << 10;
 
 // What the processor would do: the long-mode flag follows PG.
 bool switch_paging(u64 now, u64 value) {

@@ -12,7 +12,7 @@
 namespace guest {
 namespace {
 
-constexpr u32 msr_cstar = 0xc0000083, msr_tsc_aux = 0xc0000103, msr_vmx_misc = 0x485;
+constexpr u32 msr_cstar = 0xc0000083, msr_vmx_misc = 0x485;
 constexpr u32 switched_msrs[] = {msr_star, msr_lstar, msr_cstar, msr_fmask, msr_kernel_gs_base, msr_tsc_aux};
 
 const char* on_off(bool value) { return value ? "on" : "off"; }

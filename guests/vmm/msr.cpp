@@ -9,8 +9,8 @@
 namespace guest {
 namespace {
 
-constexpr u32 msr_tsc = 0x10, msr_pat = 0x277, first_x2apic = msr_x2apic, last_x2apic = msr_x2apic + 0xff;
-constexpr u32 msr_cstar = 0xc0000083, msr_tsc_aux = 0xc0000103, msr_tsc_deadline = 0x6e0;
+constexpr u32 msr_pat = 0x277, first_x2apic = msr_x2apic, last_x2apic = msr_x2apic + 0xff;
+constexpr u32 msr_cstar = 0xc0000083, msr_tsc_deadline = 0x6e0;
 constexpr u32 guests_own[] = {
     msr_tsc,  msr_sysenter_cs, msr_sysenter_esp, msr_sysenter_eip, msr_pat,     msr_tsc_deadline,   msr_efer,   msr_star,
     msr_lstar, msr_cstar,      msr_fmask,        msr_fs_base,      msr_gs_base, msr_kernel_gs_base, msr_tsc_aux,

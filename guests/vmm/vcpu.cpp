@@ -23,7 +23,6 @@ namespace {
 
 constexpr u32 msr_pat = 0x277;
 constexpr u64 reset_pat = 0x0007040600070406;  // SDM vol. 3, "Page Attribute Table (PAT)": the value after reset
-constexpr u64 cr0_et = 1u << 4;
 
 void write_controls(const Vcpu& vcpu, const VcpuSetup& setup) {
     const u32 vpid = vcpu.vpid ? u32{enable_vpid} : 0;

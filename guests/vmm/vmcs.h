@@ -100,22 +100,36 @@ enum class Field : u32 {
 enum Segment : u32 { es, cs, ss, ds, fs, gs, ldtr, tr, segment_count };
 constexpr Field of_segment(Field of_es, Segment segment) { return Field(u32(of_es) + 2 * segment); }
 
-enum PinControl : u32 { activate_preemption_timer = 1u << 6 };
+enum PinControl : u32 { external_interrupt_exiting = 1u << 0, nmi_exiting = 1u << 3, activate_preemption_timer = 1u << 6 };
 enum PrimaryControl : u32 {
+    use_tsc_offsetting = 1u << 3,
     hlt_exiting = 1u << 7,
     invlpg_exiting = 1u << 9,
+    mwait_exiting = 1u << 10,
+    rdpmc_exiting = 1u << 11,
+    rdtsc_exiting = 1u << 12,
     cr3_load_exiting = 1u << 15,
     cr3_store_exiting = 1u << 16,
+    cr8_load_exiting = 1u << 19,
+    cr8_store_exiting = 1u << 20,
+    mov_dr_exiting = 1u << 23,
+    unconditional_io_exiting = 1u << 24,
     use_io_bitmaps = 1u << 25,
     use_msr_bitmaps = 1u << 28,
+    monitor_exiting = 1u << 29,
+    pause_exiting = 1u << 30,
     activate_secondary = 1u << 31,
 };
 enum SecondaryControl : u32 {
     enable_ept = 1u << 1,
+    descriptor_table_exiting = 1u << 2,
     enable_rdtscp = 1u << 3,
     enable_vpid = 1u << 5,
+    wbinvd_exiting = 1u << 6,
     unrestricted_guest = 1u << 7,
+    rdrand_exiting = 1u << 11,
     enable_invpcid = 1u << 12,
+    rdseed_exiting = 1u << 16,
     enable_xsaves = 1u << 20,
 };
 enum ExitControl : u32 { save_debug_controls = 1u << 2, host_is_64_bit = 1u << 9, save_pat = 1u << 18, exit_load_pat = 1u << 19, save_efer = 1u << 20, exit_load_efer = 1u << 21, save_preemption_timer = 1u << 22 };

@@ -12,6 +12,8 @@
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/sensitive.h"
+#include "cli/table.h"
 #include "cpu/isa/coverage.h"
 #include "cpu/isa/oracles.h"
 #include "platform/config_access.h"
@@ -55,39 +57,6 @@ std::map<std::string, Totals> by_extension(const Forms& forms) {
     for (const auto& form : forms) extensions[form.extension].add(form);
     return extensions;
 }
-
-// A table with or without Markdown's bars; the first column is text, the others are numbers.
-class Table {
-public:
-    Table(bool markdown, std::vector<std::string> header) : markdown_{markdown} { rows_.push_back(std::move(header)); }
-    void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-    [[nodiscard]] std::string text() const {
-        std::vector<std::size_t> width(rows_.front().size());
-        for (const auto& row : rows_)
-            for (std::size_t i = 0; i < row.size(); ++i) width[i] = std::max(width[i], row[i].size());
-        std::string out;
-        for (std::size_t r = 0; r < rows_.size(); ++r) {
-            out += line(rows_[r], width);
-            if (markdown_ && r == 0) {
-                for (std::size_t i = 0; i < width.size(); ++i) out += i == 0 ? "|---" : "|--:";
-                out += "|\n";
-            }
-        }
-        return out;
-    }
-
-private:
-    [[nodiscard]] std::string line(const std::vector<std::string>& row, const std::vector<std::size_t>& width) const {
-        std::string out;
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            if (markdown_) out += "| " + row[i] + ' ';
-            else out += i == 0 ? fmt::format("{:<{}}", row[i], width[i]) : fmt::format("  {:>{}}", row[i], width[i]);
-        }
-        return out + (markdown_ ? "|\n" : "\n");
-    }
-    bool markdown_;
-    std::vector<std::vector<std::string>> rows_;
-};
 
 std::string extension_table(const Forms& forms, bool markdown) {
     std::vector<std::string> header{"extension", "shown", "instructions", "forms", "executed", "tested"};
@@ -167,6 +136,7 @@ std::string markdown(const Forms& forms, const std::string& preset) {
 int isa(const Arguments& arguments) {
     po::options_description options("vtsim isa [MNEMONIC...]: the instructions that the engine has, and what each was compared with");
     options.add_options()("help,h", "show this")("forms", "every form of every instruction")("markdown", "docs/isa.md");
+    options.add_options()("sensitive", "which instructions are privileged or sensitive, and what they do at each ring and in VMX non-root operation; with --markdown: docs/sensitive.md");
     options.add(machine_options());
     po::options_description all;
     all.add(options).add_options()("mnemonic", po::value<std::vector<std::string>>());
@@ -176,6 +146,11 @@ int isa(const Arguments& arguments) {
         return 0;
     }
     const auto config = config_of(values);
+    if (values.count("sensitive") != 0) {
+        if (values.count("mnemonic") != 0 || values.count("forms") != 0) throw InputError("isa --sensitive: the table is of all instructions that the guest program tries; expected neither --forms nor a mnemonic");
+        std::cout << sensitive_instructions(config, values.count("markdown") != 0);
+        return 0;
+    }
     const auto forms = cpu::isa::instruction_forms(platform::ConfigAccess::params(config).features);
     if (values.count("mnemonic") != 0) std::cout << form_list(forms, values["mnemonic"].as<std::vector<std::string>>());
     else if (values.count("forms") != 0) std::cout << form_list(forms, {});

@@ -31,7 +31,7 @@ GuestResult run_guest(const GuestRun& run, const std::function<void(const Machin
             if (auto* count = std::get_if<std::uint64_t>(&figure.value)) *count -= before.count(figure.name);
         result.region = Statistics{std::move(difference)};
     });
-    const std::string directory = VTSIM_GUEST_DIR "/", kernel = directory + (run.elf32 ? "kernel.elf" : "kernel64.elf"), vmm = directory + (run.elf32 ? "vmm32.elf" : "vmm.elf");
+    const std::string directory = VTSIM_GUEST_DIR "/", kernel = directory + (!run.program.empty() ? run.program : run.elf32 ? "kernel.elf" : "kernel64.elf"), vmm = directory + (run.elf32 ? "vmm32.elf" : "vmm.elf");
     std::vector<Module> modules{{kernel, run.workload}};
     for (const auto& other : others) modules.push_back({kernel, other});
     if (run.vmm) machine.load({.path = vmm, .command_line = *run.vmm, .initrd = "", .modules = modules});

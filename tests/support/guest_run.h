@@ -18,6 +18,7 @@ struct GuestRun {
     Mode mode = Mode::functional;
     bool elf32 = false;                                              // the ELF32 containers of both images
     std::string preset = "broadwell";
+    std::string program{};                                           // the file of a program that runs instead of the kernel and gets `workload` as its command line
 };
 
 struct GuestResult {

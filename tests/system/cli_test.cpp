@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 #include "unit/platform/image_builder.h"
 
@@ -22,6 +23,7 @@ namespace {
 using platform::test::elf32;
 using platform::test::TemporaryFile;
 using testing::AllOf;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
@@ -267,6 +269,29 @@ TEST_F(Commands, ListPresetsAndHelp) {
     EXPECT_THAT(run("help").out, HasSubstr("run an image"));
     EXPECT_THAT(run("run --help").out, AllOf(HasSubstr("--max-instructions"), HasSubstr("Status:")));
     EXPECT_THAT(run("version").out, StartsWith("vtsim "));
+}
+
+// guests/sensitive on a Machine: what the table rests on is in tests/system/guests/sensitive_test.cpp.
+TEST_F(Commands, ClassifySensitiveInstructions) {
+    const auto table = run("isa --sensitive");
+    EXPECT_EQ(table.status, 0) << table.err;
+    EXPECT_THAT(table.out, ContainsRegex("\nPOPF +control-sensitive +runs +silent +silent +own state +own state +write of IF/IOPL dropped\n"));
+    EXPECT_THAT(table.out, ContainsRegex("\nSGDT +behaviour-sensitive +runs +silent +silent +exit 46 +exit 46 +reads GDTR\n"));
+    EXPECT_THAT(table.out, ContainsRegex("\nLGDT +privileged +runs +#GP +#GP +exit 46 +exit #GP +writes GDTR\n"));
+    EXPECT_THAT(table.out, ContainsRegex("\nADD +harmless +runs +runs +runs +runs +runs\n"));
+    EXPECT_THAT(table.out, HasSubstr("none remain. Of all 90 rows,\nnone see or change something of the host.\n"));
+    std::istringstream lines{table.out};
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 120U) << line;
+    EXPECT_THAT(run("isa --sensitive --set features.vmx=false").out, AllOf(HasSubstr("so it fails"), HasSubstr("\nVMX: the processor has none.\n")));
+}
+
+TEST_F(Commands, PrintThePageOfSensitiveInstructions) { EXPECT_EQ(run("isa --sensitive --markdown").out, contents_of(VTSIM_DOCS "/sensitive.md")) << "vtsim isa --sensitive --markdown > docs/sensitive.md"; }
+
+TEST_F(BadInput, SensitiveInstructionsNeedTheGuestProgram) {
+    ASSERT_EQ(setenv("VTSIM_SENSITIVE_ELF", "/nonexistent/sensitive.elf", 1), 0);
+    expect_bad_input(run("isa --sensitive"), "the guest program '/nonexistent/sensitive.elf' does not exist: expected it built");
+    ASSERT_EQ(unsetenv("VTSIM_SENSITIVE_ELF"), 0);
+    expect_bad_input(run("isa --sensitive SGDT"), "expected neither --forms nor a mnemonic");
 }
 
 }  // namespace

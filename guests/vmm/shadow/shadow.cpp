@@ -12,8 +12,8 @@ namespace guest {
 namespace {
 
 constexpr u64 accessed = 1u << 5, dirty = 1u << 6, entry_rights = page_write | page_user | page_no_execute;
-constexpr u64 cr0_wp = 1u << 16, cr0_nw = 1u << 29, cr0_cd = 1u << 30;
-constexpr u64 cr4_pae = 1u << 5, cr4_la57 = 1u << 12, cr4_smep = 1u << 20, cr4_smap = 1u << 21, cr4_pke = 1u << 22;
+constexpr u64 cr0_nw = 1u << 29, cr0_cd = 1u << 30;
+constexpr u64 cr4_la57 = 1u << 12, cr4_smep = 1u << 20, cr4_smap = 1u << 21, cr4_pke = 1u << 22;
 constexpr u64 efer_lme = 1u << 8, efer_lma = 1u << 10;
 constexpr u64 owned_cr0 = cr0_pe | cr0_ne | cr0_wp | cr0_nw | cr0_cd | cr0_pg;
 constexpr u64 owned_cr4 = cr4_pae | cr4_pge | cr4_la57 | cr4_vmxe | cr4_pcide | cr4_smep | cr4_smap | cr4_pke;

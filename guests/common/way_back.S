@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // void call_with_way_back(void (*body)(u64), u64 argument): an interrupt handler that returns to way_back with RSP taken from
-// way_back_stack ends the body, as a longjmp would.
+// way_back_stack ends the body, as a longjmp would: take_way_back in way_back.cpp.
 
     .text
     .globl call_with_way_back, way_back
