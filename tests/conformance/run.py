@@ -126,19 +126,25 @@ def judge(case, mode, status, output, log):
     return result
 
 
-def run(case, mode, program, images, timeout):
+def run(case, mode, program, images, timeout, forms):
     if case.absent:
         return Result(case, mode, "skip", case.absent)
     image = images / case.architecture / f"{case.image}.flat"
     if not image.is_file():
         return Result(case, mode, "fail", f"{case.architecture}/{case.image}.flat is not in the folder of images")
     command = [str(program), *case.command(mode, images), "--quiet"]
+    if forms:
+        forms = forms.resolve() / f"kvm.{case.name.replace('/', '.')}.{mode}"
+        command += ["--forms", str(forms)]
     try:
         done = subprocess.run(command, cwd=HERE.parents[1], stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
     except subprocess.TimeoutExpired:
         return Result(case, mode, "fail", f"not at its end after {timeout} seconds")
     output = done.stdout.decode(errors="replace").replace("\r\n", "\n")
-    return judge(case, mode, done.returncode, output, done.stderr.decode(errors="replace"))
+    result = judge(case, mode, done.returncode, output, done.stderr.decode(errors="replace"))
+    if forms and result.outcome != "pass":
+        forms.unlink(missing_ok=True)
+    return result
 
 
 def plural(number, what):
@@ -175,6 +181,7 @@ def main():
     parser.add_argument("--images", default=os.environ.get("VTSIM_CONFORMANCE_IMAGES", ""), help="folder with x86_64/*.flat and i386/*.flat (default: $VTSIM_CONFORMANCE_IMAGES)")
     parser.add_argument("--program", type=Path, default=HERE.parents[1] / "build/release/vtsim", help="the vtsim to run (default: %(default)s)")
     parser.add_argument("--document", type=Path, metavar="FILE", help="write the results there, as docs/conformance.md")
+    parser.add_argument("--forms", type=Path, metavar="FOLDER", help="write there the instruction forms that each passing case decoded (for scripts/isa-oracles)")
     parser.add_argument("--timeout", type=int, default=900, metavar="SECONDS", help="for one run (default: %(default)s)")
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count(), help="runs at the same time (default: %(default)s)")
     parser.add_argument("--list", action="store_true", help="print the names of the cases and end")
@@ -202,7 +209,7 @@ def main():
     program = options.program.resolve()
     results = []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        runs = [pool.submit(run, case, mode, program, images, options.timeout) for case in cases for mode in case.modes]
+        runs = [pool.submit(run, case, mode, program, images, options.timeout, options.forms) for case in cases for mode in case.modes]
         for each in runs:
             results.append(each.result())
             tell(results[-1])

@@ -2,8 +2,11 @@
 #include "differential/generator.h"
 
 #include <algorithm>
+#include <map>
+#include <string>
 
 #include "arch/registers.h"
+#include "cpu/isa/form.h"
 
 namespace vtsim::differential {
 
@@ -56,6 +59,26 @@ bool has_register_class(const ZydisDecodedInstruction& instruction, const ZydisD
     return false;
 }
 
+// Every form as often as any other, though one register form has many encodings here and one with an accumulator few.
+std::vector<std::vector<Encoding>> by_form(const std::vector<Encoding>& encodings) {
+    std::map<std::string, std::vector<Encoding>> forms;
+    for (const auto& e : encodings) {
+        ZydisDecodedInstruction instruction;
+        ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+        for (const u8 vvvv : {u8{0}, u8{5}}) {                      // gathers want three different registers
+            u8 bytes[24] = {};
+            u8* at = cpu::isa::emit(e, {.vvvv = vvvv}, bytes);
+            if (e.has_modrm) *at = e.modrm;
+            if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder(), bytes, sizeof bytes, &instruction, operands))) continue;
+            forms[cpu::isa::form_of(instruction, operands)].push_back(e);
+            break;
+        }
+    }
+    std::vector<std::vector<Encoding>> result;
+    for (auto& [form, list] : forms) result.push_back(std::move(list));
+    return result;
+}
+
 }  // namespace
 
 Generator::Generator(u64 seed, const Choice& choice) : random_{seed}, choice_{choice} {
@@ -64,15 +87,18 @@ Generator::Generator(u64 seed, const Choice& choice) : random_{seed}, choice_{ch
         const bool wanted = choice.only ? mnemonic == *choice.only
                                         : (kind == Class::integer && choice.integer) || (kind == Class::string && choice.string) || (kind == Class::sse && choice.sse) ||
                                               (kind == Class::x87 && choice.x87) || (kind == Class::avx && choice.avx);
-        if (wanted) mnemonics_.push_back(mnemonic);
+        if (!wanted) continue;
+        mnemonics_.push_back(mnemonic);
+        forms_[mnemonic] = by_form(forms);
     }
 }
 
 // ---- one instruction --------------------------------------------------------------------------------------------------------------
 
 bool Generator::draft(Draft& d) {
-    const auto& forms = encodings().at(mnemonics_[random_.below(mnemonics_.size())]);
-    const auto& e = forms[random_.below(forms.size())];
+    const auto& forms = forms_.at(mnemonics_[random_.below(mnemonics_.size())]);
+    const auto& same = forms[random_.below(forms.size())];
+    const auto& e = same[random_.below(same.size())];
     for (auto& byte : d.bytes) byte = static_cast<u8>(random_.bits());
     u8* at = d.bytes;
     if (random_.percent(4)) *at++ = random_.one_of<u8>({0x26, 0x2e, 0x36, 0x3e});
@@ -105,9 +131,9 @@ bool Generator::acceptable(const Draft& d) const {
     // SDM vol. 2, "CVTPI2PS", goes over to MMX with a memory operand too; AMD's processors do not (APM vol. 5).
     if (i.mnemonic == ZYDIS_MNEMONIC_CVTPI2PS && is_memory(d.operands[1])) return false;
     // SDM vol. 2, "SHLD", "SHRD", "BSWAP": the results of 16-bit forms are undefined (the shifts': for counts above 16).
-    const bool word = d.operands[0].size == 16;
-    if (word && (i.mnemonic == ZYDIS_MNEMONIC_SHLD || i.mnemonic == ZYDIS_MNEMONIC_SHRD || i.mnemonic == ZYDIS_MNEMONIC_BSWAP)) return false;
-    return true;
+    if (d.operands[0].size != 16) return true;
+    if (i.mnemonic == ZYDIS_MNEMONIC_SHLD || i.mnemonic == ZYDIS_MNEMONIC_SHRD) return i.raw.imm[0].size != 0 && (i.raw.imm[0].value.u & 31) <= 16;
+    return i.mnemonic != ZYDIS_MNEMONIC_BSWAP;
 }
 
 u64 Generator::target(unsigned bytes) {
@@ -186,11 +212,27 @@ void Generator::claim_special(const Draft& d) {
     }
 }
 
+// The indices are start values of a vector register, so that nothing may come before the instruction.
+bool Generator::place_gather(Draft& d, const ZydisDecodedOperand& operand) {
+    if (choice_.longest > 1) return false;
+    const auto& memory = operand.mem;
+    const auto& disp = d.instruction.raw.disp;
+    const int base = gpr_number(memory.base);
+    const u64 displacement = base < 0 ? data_start : random_.below(100);
+    if (base >= 0) claim(static_cast<unsigned>(base), data_start);
+    if (disp.size != 0) std::memcpy(d.bytes + disp.offset, &displacement, disp.size / 8);
+    const std::string name = ZydisMnemonicGetString(d.mnemonic());
+    gather_ = Gather{static_cast<unsigned>(ZydisRegisterGetId(memory.index)), name[name.find("gather") + 6] == 'q', (writable_bytes - 256) / memory.scale};
+    return d.decode();
+}
+
 bool Generator::place_operands(Draft& d, Data& data) {
     bool placed = true;
+    gather_.reset();
     for (unsigned i = 0; i < d.instruction.operand_count; ++i) {
         const auto operand = d.operands[i];
-        if (operand.mem.base != ZYDIS_REGISTER_RIP && is_memory(operand)) placed &= place_memory(d, operand, data);
+        if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.mem.type == ZYDIS_MEMOP_TYPE_VSIB) placed &= place_gather(d, operand);
+        else if (operand.mem.base != ZYDIS_REGISTER_RIP && is_memory(operand)) placed &= place_memory(d, operand, data);
     }
     return placed;
 }
@@ -209,6 +251,7 @@ void Generator::account_flags(Case& c, const Draft& d) {
     }
     const u8 cl = (written_ >> arch::rcx & 1) == 0 ? static_cast<u8>(claim(arch::rcx, random_.integer())) : u8{0};
     u64 undefined = undefined_flags(d.instruction, d.operands, (written_ >> arch::rcx & 1) == 0 ? &cl : nullptr);
+    if (gather_) c.gather_mask = Case::Mask{static_cast<unsigned>(ZydisRegisterGetId(d.operands[2].reg.value)), d.operands[0].element_size / 8U};
     c.transcendental = c.transcendental || is_transcendental(d.mnemonic());
     if (compares_to_flags(d.mnemonic())) {
         c.compares_to_flags = true;
@@ -273,6 +316,14 @@ void Generator::start_state(Case& c) {
     if (random_.percent(15)) fx.mxcsr ^= static_cast<u32>(random_.below(64) << 7);
     for (auto& xmm : fx.xmm) random_.data(xmm, 16);
     for (auto& high : r.high) random_.data(high.data(), 16);
+    if (!gather_) return;
+    const bool faults = random_.percent(20);
+    for (unsigned i = 0; i < (gather_->wide ? 4U : 8U); ++i) {
+        const u64 index = faults && random_.percent(20) ? random_.integer() : random_.below(gather_->limit);
+        const unsigned bytes = gather_->wide ? 8 : 4, at = i * bytes;
+        u8* const half = at < 16 ? fx.xmm[gather_->index] : r.high[gather_->index].data();
+        std::memcpy(half + at % 16, &index, bytes);
+    }
 }
 
 Case Generator::make(Data& data) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -28,6 +29,11 @@ struct Case {
     u64 undefined_after = 0;
     bool zero_source_undefined = false;              // BSF, BSR: the destination is undefined for a zero
     bool compares_to_flags = false;                  // FCOMI and its relatives
+    struct Mask {
+        unsigned number;                             // of the vector register
+        unsigned element;                            // bytes of one of its elements
+    };
+    std::optional<Mask> gather_mask;                 // a gather, alone in its case
     bool transcendental = false;                     // FSIN and its relatives: alone in its case, as its results are compared roughly
 };
 
@@ -44,6 +50,7 @@ private:
     bool acceptable(const Draft& d) const;
     bool place_operands(Draft& d, Data& data);
     bool place_memory(Draft& d, const ZydisDecodedOperand& operand, Data& data);
+    bool place_gather(Draft& d, const ZydisDecodedOperand& operand);
     u64 target(unsigned bytes);
     u64 claim(unsigned number, u64 value);
     void claim_special(const Draft& d);
@@ -53,8 +60,15 @@ private:
     Random random_;
     Choice choice_;
     std::vector<ZydisMnemonic> mnemonics_;
+    std::map<ZydisMnemonic, std::vector<std::vector<Encoding>>> forms_;      // the encodings of each form
     std::array<u64, 16> gpr_{};
     u32 claimed_ = 0, written_ = 0;                  // registers whose start value is fixed; that an instruction has changed
+    struct Gather {
+        unsigned index;                              // number of the register with the indices
+        bool wide;                                   // of 64 bits
+        u64 limit;                                   // below which they are, if they are not to fault
+    };
+    std::optional<Gather> gather_;
     u64 undefined_ = 0;
     std::optional<u64> branch_;                      // where the displacement of a branch over the next instruction goes
     unsigned branch_bytes_ = 0;
