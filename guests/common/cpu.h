@@ -15,6 +15,7 @@ enum Cr4 : u64 {
     cr4_pce = 1u << 8,
     cr4_osfxsr = 1u << 9,
     cr4_osxmmexcpt = 1u << 10,
+    cr4_umip = 1u << 11,
     cr4_vmxe = 1u << 13,
     cr4_fsgsbase = 1u << 16,
     cr4_pcide = 1u << 17,

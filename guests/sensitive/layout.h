@@ -31,6 +31,7 @@
 #define NEEDS_PCE 16                /* CR4.PCE */
 #define NEEDS_FSGSBASE 32           /* CR4.FSGSBASE, where there is such a thing */
 #define NEEDS_VMX_ROOT 64           /* VMX root operation with a current VMCS */
+#define NEEDS_UMIP 128              /* CR4.UMIP; not tried where there is no such thing */
 
 #define PORT 0xa1                   /* the second 8259's mask: reads back what was written */
 #define PORT_OTHER_VALUE 0x7f

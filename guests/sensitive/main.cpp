@@ -31,16 +31,17 @@ template <class... Items>
     exit_machine(1);
 }
 
-// Which resources change the results of `run(resource)`, compared with a run where all have their first form.
+// Which resources change the results of `run(resources)`, compared with a run where all have their first form: first all at once, then one by one.
 template <class Run>
 Resources resources_that_matter(const Snippet& snippet, const Finding& finding, Run run) {
+    const auto matters = [&](Resources resources) { return Differences{finding.observation, run(resources)}.beyond(finding.noise); };
+    const Resources candidates = Resources::all().without(fixed_for(snippet));
     Resources matter;
-    const Resources fixed = fixed_for(snippet);
+    if (candidates.empty() || !matters(candidates)) return matter;
     for (unsigned i = 0; i < resource_count; ++i) {
-        if (fixed.has(Resource(i))) continue;
         Resources one;
         one.add(Resource(i));
-        if (Differences{finding.observation, run(one)}.beyond(finding.noise)) matter.add(Resource(i));
+        if (candidates.has(Resource(i)) && matters(one)) matter.add(Resource(i));
     }
     return matter;
 }
@@ -72,19 +73,12 @@ void try_rings(unsigned number) {
 void try_non_root(unsigned number) {
     const Snippet& snippet = snippets[number];
     for (const u8 cpl : {u8(0), u8(3)}) {
-        Resources host = Resources::all();
+        const Resources host = Resources::all();
         Finding finding = find_out(snippet, cpl, [&](Resources other) { return run_in_non_root(snippet, cpl, other, host); });
         run_in_non_root(snippet, cpl, Resources{}, host);
         finding.host = host_resources_changed();
         if (finding.observation.done()) {
-            const Resources read = resources_that_matter(snippet, finding, [&](Resources first) {
-                Resources rest = host;
-                for (unsigned i = 0; i < resource_count; ++i)
-                    if (first.has(Resource(i))) rest.remove(Resource(i));
-                return run_in_non_root(snippet, cpl, Resources{}, rest);
-            });
-            for (unsigned i = 0; i < resource_count; ++i)
-                if (read.has(Resource(i))) finding.host.add(Resource(i));
+            finding.host.add(resources_that_matter(snippet, finding, [&](Resources first) { return run_in_non_root(snippet, cpl, Resources{}, host.without(first)); }));
             finding.reads_ring = cpl && native[number][cpl].reads_ring && !differ(finding, native[number][cpl]);
             finding.unlike_native = differ(finding, native[number][cpl]);
         }
@@ -133,14 +127,15 @@ extern "C" [[noreturn]] void guest_main(u32 magic, const MultibootInfo* info) {
 
     print_header();
     for (unsigned i = 0; i < count; ++i)
-        if (!(snippets[i].needs & NEEDS_VMX_ROOT) || !has_vmx()) try_rings(i);
+        if (is_possible(snippets[i]) && (!(snippets[i].needs & NEEDS_VMX_ROOT) || !has_vmx())) try_rings(i);
     if (has_vmx()) {
         initialize_non_root(memory, guest_tables, host_tables, other_root, policy);
         // Launches the VMCS, so that VMCALL in root operation fails for one reason only: with a clear one it may look for the SMM-transfer monitor.
         run_in_non_root(snippets[0], 0, Resources{}, Resources{});
         for (unsigned i = 0; i < count; ++i)
             if (snippets[i].needs & NEEDS_VMX_ROOT) try_rings(i);
-        for (unsigned i = 0; i < count; ++i) try_non_root(i);
+        for (unsigned i = 0; i < count; ++i)
+            if (is_possible(snippets[i])) try_non_root(i);
     }
     print_checksum();
     exit_machine(0);

@@ -102,6 +102,21 @@ snippets:
     snippet "SMSW"
     smsw    %eax
     end
+    snippet "SGDT (CR4.UMIP=1)", 32, NEEDS_UMIP
+    sgdt    output
+    end
+    snippet "SIDT (CR4.UMIP=1)", 32, NEEDS_UMIP
+    sidt    output
+    end
+    snippet "SLDT (CR4.UMIP=1)", 32, NEEDS_UMIP
+    sldt    %eax
+    end
+    snippet "STR (CR4.UMIP=1)", 32, NEEDS_UMIP
+    str     %eax
+    end
+    snippet "SMSW (CR4.UMIP=1)", 32, NEEDS_UMIP
+    smsw    %eax
+    end
     snippet "PUSHF"
     pushf
     pop     %eax

@@ -17,6 +17,7 @@ constexpr const char* names[resource_count] = {"GDTR", "GDT", "IDTR", "IDT",    
 u64 roots[2];
 
 bool has_fsgsbase() { return cpuid(7).ebx & 1; }
+bool has_umip() { return cpuid(7).ecx >> 2 & 1; }
 bool has_rdtscp() { return cpuid_extended_edx(27); }
 
 u64 cr4_of(const Snippet& snippet, bool other) {
@@ -25,6 +26,7 @@ u64 cr4_of(const Snippet& snippet, bool other) {
     if (snippet.needs & NEEDS_TSD) cr4 |= cr4_tsd;
     if (snippet.needs & NEEDS_PCE) cr4 |= cr4_pce;
     if (snippet.needs & NEEDS_FSGSBASE && has_fsgsbase()) cr4 |= cr4_fsgsbase;
+    if (snippet.needs & NEEDS_UMIP) cr4 |= cr4_umip;
     if (!other) return cr4;
     cr4 |= cr4_mce;
     return snippet.needs & NEEDS_OSXSAVE ? cr4 : cr4 & ~u64{cr4_osxsave};
@@ -71,6 +73,8 @@ Resources State::differs_from(const State& other) const {
         if (values[i] != other.values[i]) different.add(Resource(i));
     return different;
 }
+
+bool is_possible(const Snippet& snippet) { return !(snippet.needs & NEEDS_UMIP) || has_umip(); }
 
 Resources fixed_for(const Snippet& snippet) {
     Resources fixed;

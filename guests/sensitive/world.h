@@ -20,7 +20,8 @@ public:
     static constexpr Resources all() { return Resources{(1u << resource_count) - 1}; }
     constexpr bool has(Resource r) const { return bits_ >> unsigned(r) & 1; }
     constexpr void add(Resource r) { bits_ |= 1u << unsigned(r); }
-    constexpr void remove(Resource r) { bits_ &= ~(1u << unsigned(r)); }
+    constexpr void add(Resources more) { bits_ |= more.bits_; }
+    constexpr Resources without(Resources less) const { return Resources{bits_ & ~less.bits_}; }
     constexpr bool empty() const { return !bits_; }
 
 private:
@@ -35,6 +36,7 @@ struct State {
     Resources differs_from(const State& other) const;
 };
 
+bool is_possible(const Snippet& snippet);        // on this processor
 // What cannot have another form for this snippet: it would not run, or not end.
 Resources fixed_for(const Snippet& snippet);
 

@@ -58,10 +58,10 @@ GuestResult run_sensitive(const std::string& command_line, Mode mode = Mode::fun
     return result;
 }
 
-const Observations& observed(const std::string& exits) {
-    static std::map<std::string, Observations> known;
-    const auto [at, is_new] = known.try_emplace(exits);
-    if (is_new) at->second = parse(run_sensitive("exits=" + exits).serial);
+const Observations& observed(const std::string& exits, bool umip = false) {
+    static std::map<std::pair<std::string, bool>, Observations> known;
+    const auto [at, is_new] = known.try_emplace({exits, umip});
+    if (is_new) at->second = parse(run_sensitive("exits=" + exits, Mode::functional, umip ? Settings{{"features.umip", "true"}} : Settings{}).serial);
     return at->second;
 }
 
@@ -96,14 +96,15 @@ TEST(Sensitive, BochsAndQemuObserveTheSameButForWhatIsExplained) {
     while (std::getline(file, line)) {
         const auto cells = split(line);
         ASSERT_EQ(cells.size(), 8U) << line;
-        const Cell theirs{cells[4], cells[5], cells[6], cells[7]}, ours = observed(cells[0] == "bochs-few" ? "few" : "all").at(cells[1]).at(cells[3]);
+        const Cell theirs{cells[4], cells[5], cells[6], cells[7]}, ours = observed(cells[0] == "bochs-few" ? "few" : "all", cells[0] == "bochs-umip").at(cells[1]).at(cells[3]);
         ++compared;
         if (ours == theirs) continue;
         const auto key = cells[0] + ',' + cells[1];
         differing.insert(key);
         EXPECT_TRUE(explained.contains(key)) << line << "\nvtsim: " << testing::PrintToString(ours);
     }
-    EXPECT_EQ(compared, observed("all").size() * (5 + 2 + 3));      // Bochs: five modes, two once more; QEMU: three
+    constexpr unsigned umip_instructions = 5;
+    EXPECT_EQ(compared, observed("all").size() * (5 + 2 + 3) + umip_instructions * 5);      // Bochs: five modes, two once more; QEMU: three
     for (const auto& [key, why] : explained) {
         EXPECT_TRUE(differing.contains(key)) << key << " does not differ any more";
         EXPECT_THAT(why, Not(IsEmpty())) << key;
@@ -128,6 +129,18 @@ TEST(Sensitive, TheManualsPrivilegedInstructionsTrapOutsideRing0) {
     for (const std::string name : {"LGDT", "LLDT", "LTR", "LIDT", "MOV to CR0", "MOV from CR0", "LMSW", "CLTS", "MOV to DR0", "MOV from DR0", "INVD", "WBINVD", "INVLPG", "HLT", "RDMSR", "WRMSR", "RDPMC", "RDTSC (CR4.TSD=1)"}) {
         const auto& modes = observed("all").at(name);
         for (const std::string ring : {"ring1", "ring3"}) EXPECT_EQ(modes.at(ring).outcome, "#GP(0x0)") << name << " at " << ring;
+    }
+}
+
+// SDM vol. 3, "Control Registers", CR4.UMIP: SGDT, SIDT, SLDT, SMSW and STR raise #GP when the CPL is above 0.
+TEST(Sensitive, WithUmipFiveOfThemArePrivileged) {
+    const auto& observations = observed("few", true);
+    for (const std::string name : {"SGDT", "SIDT", "SLDT", "SMSW", "STR"}) {
+        const auto &with = observations.at(name + " (CR4.UMIP=1)"), &without = observations.at(name);
+        for (const std::string ring : {"ring1", "ring3"}) EXPECT_EQ(with.at(ring).outcome, "#GP(0x0)") << name;
+        for (const std::string mode : {"ring0", "vmx0"}) EXPECT_EQ(with.at(mode), without.at(mode)) << name;
+        EXPECT_EQ(with.at("vmx3").outcome, "exit 0 #GP(0x0)") << name;
+        EXPECT_FALSE(observed("all").contains(name + " (CR4.UMIP=1)")) << "a Broadwell has no UMIP";
     }
 }
 
