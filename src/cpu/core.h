@@ -231,6 +231,8 @@ public:
     std::function<void(const std::string&)> on_log;       // one line for people, rare
     std::map<std::string, u64> recorded_forms;            // how often each instruction form was decoded; only with engine.record_forms
     void report(const std::string& line) const;
+    // Sees every exception and interrupt before it is delivered. True: it is taken over, and nothing of the state changes any more. Faults of the delivery itself do not come here.
+    std::function<bool(const events::Delivery&)> on_delivery;
     GuestShares guest_shares{stats};
     std::set<u32> named_msrs;           // MSRs that are not there and were named in the log
     std::function<void(unsigned function)> on_magic;      // the platform's part of a magic instruction (vtsim/guest/magic.h)

@@ -10,26 +10,25 @@
 namespace vtsim::differential {
 namespace {
 
-constexpr const char* gpr_names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"};
+std::string hex(const u8* bytes, std::size_t count) {
+    std::string text;
+    for (std::size_t i = count; i-- > 0;) text += fmt::format("{:02x}", bytes[i]);
+    return text;
+}
+
+}  // namespace
+
+void Differences::check(const std::string& name, u64 expected, u64 actual) {
+    if (expected != actual) lines.push_back(fmt::format("{}: {} {:#x}, vtsim {:#x}", name, reference_, expected, actual));
+}
+
+void Differences::check_bytes(const std::string& name, const u8* expected, const u8* actual, std::size_t bytes) {
+    if (std::memcmp(expected, actual, bytes) != 0) lines.push_back(fmt::format("{}: {} {}, vtsim {}", name, reference_, hex(expected, bytes), hex(actual, bytes)));
+}
+
+namespace {
+
 constexpr int page_fault = 14;
-
-class Differences {
-public:
-    void check(const std::string& name, u64 native, u64 simulated) {
-        if (native != simulated) lines.push_back(fmt::format("{}: host {:#x}, vtsim {:#x}", name, native, simulated));
-    }
-    void check_bytes(const std::string& name, const u8* native, const u8* simulated, std::size_t bytes) {
-        if (std::memcmp(native, simulated, bytes) != 0) lines.push_back(fmt::format("{}: host {}, vtsim {}", name, hex(native, bytes), hex(simulated, bytes)));
-    }
-    std::vector<std::string> lines;
-
-private:
-    static std::string hex(const u8* bytes, std::size_t count) {
-        std::string text;
-        for (std::size_t i = count; i-- > 0;) text += fmt::format("{:02x}", bytes[i]);
-        return text;
-    }
-};
 
 // Flags that are undefined where execution ended.
 u64 undefined_at(const Case& c, const Outcome& native) {
@@ -104,7 +103,7 @@ void compare_memory(Differences& d, const Data& native, const Data& simulated) {
 }  // namespace
 
 std::vector<std::string> differences(const Case& c, const Outcome& native, const Outcome& simulated, const Data& native_data, const Data& simulated_data) {
-    Differences d;
+    Differences d{"host"};
     // LDMXCSR has set MXCSR.MM of AMD's processors: misaligned SSE mode, which Intel's do not have.
     if ((native.registers.fx.mxcsr & 0x2'0000) != 0 || misaligned_sha(c, simulated)) return {};
     compare_faults(d, native, simulated);
@@ -113,21 +112,26 @@ std::vector<std::string> differences(const Case& c, const Outcome& native, const
     return d.lines;
 }
 
-std::string describe(const Case& c) {
+std::string disassemble(CodeSize size, std::span<const u8> code, u64 address) {
     ZydisFormatter formatter;
     ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
     std::string text;
-    for (std::size_t at = 0; at < c.code.size();) {
+    for (std::size_t at = 0; at < code.size();) {
         ZydisDecodedInstruction instruction;
         ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-        if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder(), c.code.data() + at, c.code.size() - at, &instruction, operands))) break;
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder(size), code.data() + at, code.size() - at, &instruction, operands))) break;
         char line[128];
-        ZydisFormatterFormatInstruction(&formatter, &instruction, operands, instruction.operand_count_visible, line, sizeof line, code_page + at, nullptr);
+        ZydisFormatterFormatInstruction(&formatter, &instruction, operands, instruction.operand_count_visible, line, sizeof line, address + at, nullptr);
         std::string bytes;
-        for (std::size_t i = 0; i < instruction.length; ++i) bytes += fmt::format("{:02x}", c.code[at + i]);
-        text += fmt::format("  {:#x}  {:30}  {}\n", code_page + at, bytes, line);
+        for (std::size_t i = 0; i < instruction.length; ++i) bytes += fmt::format("{:02x}", code[at + i]);
+        text += fmt::format("  {:#x}  {:30}  {}\n", address + at, bytes, line);
         at += instruction.length;
     }
+    return text;
+}
+
+std::string describe(const Case& c) {
+    std::string text = disassemble(CodeSize::long64, c.code, code_page);
     const auto& r = c.start;
     for (unsigned i = 0; i < 16; ++i) text += fmt::format("{}{}={:#x}", i % 4 == 0 ? "  " : " ", gpr_names[i], r.gpr[i]) + (i % 4 == 3 ? "\n" : "");
     text += fmt::format("  rflags={:#x} mxcsr={:#x} fcw={:#x} fsw={:#x} tags={:#x}\n", r.rflags, r.fx.mxcsr, r.fx.control, r.fx.status, r.fx.tags);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "differential/mnemonics.h"
+#include "differential/random.h"
 
 namespace vtsim::differential {
 
@@ -21,10 +22,17 @@ struct Encoding {
 constexpr bool is_vex(Encoding::Map map) { return map == Encoding::Map::vex_0f || map == Encoding::Map::vex_f38 || map == Encoding::Map::vex_f3a; }
 constexpr unsigned vex_map(Encoding::Map map) { return map == Encoding::Map::vex_0f ? 1 : map == Encoding::Map::vex_f38 ? 2 : 3; }
 
+// Size of code by default, as the code segment gives it, with what is special to real-address mode.
+enum class CodeSize : u8 { real16, protected16, protected32, long64 };
+
 // All the encodings of every instruction in the table, as Zydis decodes them.
 using Encodings = std::map<ZydisMnemonic, std::vector<Encoding>>;
-[[nodiscard]] const Encodings& encodings();
+[[nodiscard]] const Encodings& encodings(CodeSize size = CodeSize::long64);
 
-[[nodiscard]] const ZydisDecoder& decoder();
+[[nodiscard]] const ZydisDecoder& decoder(CodeSize size = CodeSize::long64);
+
+// Writes the prefixes that belong to the encoding, random ones of REX where there are any, and its opcode; then ModRM, with random operands. Both return the end.
+u8* emit_opcode(Random& random, const Encoding& e, CodeSize size, u8* at);
+u8* emit_modrm(Random& random, const Encoding& e, u8* at);
 
 }  // namespace vtsim::differential

@@ -34,36 +34,6 @@ int gpr_number(ZydisRegister reg) {
 
 bool is_memory(const ZydisDecodedOperand& operand) { return operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.mem.type == ZYDIS_MEMOP_TYPE_MEM; }
 
-u8* emit_modrm(Random& random, const Encoding& e, u8* at) {
-    if (e.modrm >= 0xc0) {
-        *at++ = e.modrm;
-        return at;
-    }
-    const u64 mod = random.below(3), rm = random.below(8);
-    *at++ = static_cast<u8>(mod << 6 | (e.modrm & 0x38) | rm);
-    if (rm == 4) *at++ = static_cast<u8>(random.bits());
-    return at;
-}
-
-u8* emit_opcode(Random& random, const Encoding& e, u8* at) {
-    if (is_vex(e.map)) {
-        const unsigned pp = e.prefix == 0x66 ? 1 : e.prefix == 0xf3 ? 2 : e.prefix == 0xf2 ? 3 : 0;
-        *at++ = 0xc4;
-        *at++ = static_cast<u8>(random.below(8) << 5 | vex_map(e.map));
-        // Few instructions with one source would be found without vvvv = 1111 as often as any other.
-        *at++ = static_cast<u8>((e.wide ? 0x80 : 0) | (random.percent(30) ? 15 : random.below(16)) << 3 | (e.wide_vector ? 4 : 0) | pp);
-    } else {
-        if (e.prefix != 0) *at++ = e.prefix;
-        if (random.percent(3)) *at++ = 0xf0;
-        if (e.wide || random.percent(50)) *at++ = static_cast<u8>(0x40 | (e.wide ? 8 : 0) | random.below(8));
-        if (e.map != Map::one_byte) *at++ = 0x0f;
-        if (e.map == Map::f38) *at++ = 0x38;
-        if (e.map == Map::f3a) *at++ = 0x3a;
-    }
-    *at++ = e.opcode;
-    return at;
-}
-
 bool is_branch(const ZydisDecodedInstruction& instruction) {
     return instruction.meta.category == ZYDIS_CATEGORY_COND_BR || instruction.meta.category == ZYDIS_CATEGORY_UNCOND_BR || instruction.meta.category == ZYDIS_CATEGORY_CALL;
 }
@@ -107,7 +77,7 @@ bool Generator::draft(Draft& d) {
     u8* at = d.bytes;
     if (random_.percent(4)) *at++ = random_.one_of<u8>({0x26, 0x2e, 0x36, 0x3e});
     if (random_.percent(4)) *at++ = 0x67;
-    at = emit_opcode(random_, e, at);
+    at = emit_opcode(random_, e, CodeSize::long64, at);
     if (e.has_modrm) at = emit_modrm(random_, e, at);
     if (!d.decode()) return false;
     // Immediates are interesting numbers as often as any.

@@ -28,6 +28,9 @@ const Undefined undefined_table[] = {
     {sf | zf | af | pf, {M(MUL), M(IMUL)}},
     {af | pf, {M(ANDN), M(BLSI), M(BLSMSK), M(BLSR), M(BZHI)}},
     {sf | af | pf, {M(BEXTR)}},
+    {of | sf | zf | pf, {M(AAA), M(AAS)}},
+    {of | af | cf, {M(AAM), M(AAD)}},
+    {of, {M(DAA), M(DAS)}},
 };
 
 const ZydisMnemonic integer_names[] = {
@@ -86,6 +89,15 @@ const ZydisMnemonic x87_names[] = {
     M(FSTP), M(FSUB), M(FSUBP), M(FSUBR), M(FSUBRP), M(FTST), M(FUCOM), M(FUCOMI), M(FUCOMIP), M(FUCOMP), M(FUCOMPP), M(FWAIT), M(FXAM), M(FXCH), M(FXTRACT), M(FYL2X),
     M(FYL2XP1),
 };
+const ZydisMnemonic legacy_names[] = {
+    M(AAA), M(AAD), M(AAM), M(AAS), M(BOUND), M(DAA), M(DAS), M(INT), M(INT1), M(INT3), M(INTO), M(IRET), M(IRETD), M(JCXZ), M(LDS), M(LES), M(LFS), M(LGS), M(LSS), M(POPA), M(POPAD),
+    M(POPF), M(POPFD), M(PUSHA), M(PUSHAD), M(PUSHF), M(PUSHFD), M(RET), M(SALC),
+};
+const ZydisMnemonic io_names[] = {M(IN), M(INSB), M(INSD), M(INSW), M(OUT), M(OUTSB), M(OUTSD), M(OUTSW)};
+const ZydisMnemonic system_names[] = {
+    M(ARPL), M(CLAC), M(CLI), M(CLTS), M(HLT), M(INVLPG), M(IRETQ), M(LAR), M(LGDT), M(LIDT), M(LLDT), M(LMSW), M(LSL), M(LTR), M(POPFQ), M(RDMSR), M(SGDT), M(SIDT), M(SLDT), M(SMSW),
+    M(STAC), M(STI), M(STR), M(SWAPGS), M(SYSCALL), M(SYSENTER), M(SYSEXIT), M(SYSRET), M(VERR), M(VERW), M(WBINVD), M(WRMSR),
+};
 
 struct Table {
     std::vector<Mnemonic> rows;
@@ -97,6 +109,9 @@ struct Table {
         add(sse_names, Class::sse);
         add(x87_names, Class::x87);
         add(avx_names, Class::avx);
+        add(legacy_names, Class::legacy);
+        add(io_names, Class::io);
+        add(system_names, Class::system);
         // VEX forms by name, FMA by prefix.
         for (unsigned i = 1; i <= ZYDIS_MNEMONIC_MAX_VALUE; ++i) {
             const auto mnemonic = static_cast<ZydisMnemonic>(i);

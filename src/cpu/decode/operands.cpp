@@ -2,6 +2,7 @@
 #include "cpu/decode/operands.h"
 
 #include <bit>
+#include <utility>
 
 namespace vtsim::cpu {
 
@@ -55,6 +56,14 @@ void fill_memory(const ZydisDecodedInstruction& instruction, const ZydisDecodedO
     op.shape = static_cast<u8>(op.shape | shape);
 }
 
+// The segment override of an instruction whose memory operand is not visible: XLAT, MASKMOVDQU, OUTS.
+void fill_override(const ZydisDecodedInstruction& instruction, MicroOp& op) {
+    constexpr std::pair<u64, arch::SegmentRegister> overrides[] = {{ZYDIS_ATTRIB_HAS_SEGMENT_CS, arch::cs}, {ZYDIS_ATTRIB_HAS_SEGMENT_SS, arch::ss}, {ZYDIS_ATTRIB_HAS_SEGMENT_DS, arch::ds},
+                                                                   {ZYDIS_ATTRIB_HAS_SEGMENT_ES, arch::es}, {ZYDIS_ATTRIB_HAS_SEGMENT_FS, arch::fs}, {ZYDIS_ATTRIB_HAS_SEGMENT_GS, arch::gs}};
+    for (const auto& [attribute, number] : overrides)
+        if ((instruction.attributes & attribute) != 0) op.shape = static_cast<u8>(MicroOp::Segment::set(op.shape, number));
+}
+
 }  // namespace
 
 void fill_operands(const Decoded& decoded, MicroOp& op) {
@@ -93,6 +102,7 @@ void fill_operands(const Decoded& decoded, MicroOp& op) {
             default: break;
         }
     }
+    if (!shaped) fill_override(instruction, op);
     // TEST r/m, r and CMP-like instructions whose memory operand is only read still have it as operand 0: the bit says where it stands.
     if ((instruction.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0) op.flags |= MicroOp::lock;
     if ((instruction.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE)) != 0) op.flags |= MicroOp::rep;

@@ -79,6 +79,7 @@ void triple_fault(Core& core) {
 }  // namespace
 
 void deliver(Core& core, const Delivery& delivery) {
+    if (core.on_delivery && core.on_delivery(delivery)) return;
     Delivery d = delivery;
     Delivery original;
     bool nested = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // IN, OUT, INS, OUTS. SDM vol. 1, "Input/Output"; vol. 2, the instruction of each name.
+#include "cpu/events/events.h"
 #include "cpu/exec/build.h"
 #include "cpu/exec/exit_operands.h"
 #include "cpu/exec/system_rows.h"
@@ -114,7 +115,8 @@ template <bool is_input, class T>
         if (!repeated) return {};
         set_counted(core, arch::rcx, mask, core.s.gpr[arch::rcx] - 1);
         if ((core.s.gpr[arch::rcx] & mask) == 0) return {};
-        if (core.attention || (core.s.rflags & arch::rflags::tf) != 0) return {arch::EventKind::restart, 0, 0};
+        if ((core.s.rflags & arch::rflags::tf) != 0 || events::single_steps(core)) core.between_elements = core.attention = true;      // the trap comes behind every element
+        if (core.attention) return {arch::EventKind::restart, 0, 0};
     }
 }
 
@@ -137,16 +139,9 @@ bool build_out(const Decoded& decoded, Built& op) {
 
 // The memory operand is a hidden one: only its segment is of interest.
 template <bool is_input, class T>
-bool build_string(const Decoded& decoded, Built& op) {
+bool build_string(const Decoded&, Built& op) {
     op.width = static_cast<u8>(sizeof(T) == 1 ? 0 : sizeof(T) == 2 ? 1 : 2);
-    u8 segment = is_input ? arch::es : arch::ds;
-    if constexpr (!is_input) {
-        for (const auto& [attribute, number] : {std::pair{ZYDIS_ATTRIB_HAS_SEGMENT_CS, arch::cs}, std::pair{ZYDIS_ATTRIB_HAS_SEGMENT_SS, arch::ss},
-                                                std::pair{ZYDIS_ATTRIB_HAS_SEGMENT_DS, arch::ds}, std::pair{ZYDIS_ATTRIB_HAS_SEGMENT_ES, arch::es},
-                                                std::pair{ZYDIS_ATTRIB_HAS_SEGMENT_FS, arch::fs}, std::pair{ZYDIS_ATTRIB_HAS_SEGMENT_GS, arch::gs}})
-            if ((decoded.instruction.attributes & attribute) != 0) segment = number;
-    }
-    op.shape = static_cast<u8>(MicroOp::Segment::set(op.shape, segment));
+    if constexpr (is_input) op.shape = static_cast<u8>(MicroOp::Segment::set(op.shape, arch::es));
     op.flags &= static_cast<u8>(~(MicroOp::has_memory | MicroOp::memory_is_destination));
     op.handler = &complex_end<string_io<is_input, T>>;
     return true;
