@@ -88,7 +88,7 @@ Encodings enumerate_all(CodeSize size) {
 ZydisDecoder make_decoder(ZydisMachineMode mode, ZydisStackWidth stack) {
     ZydisDecoder made;
     ZydisDecoderInit(&made, mode, stack);
-    ZydisDecoderEnableMode(&made, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+    for (const auto extension : {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET}) ZydisDecoderEnableMode(&made, extension, ZYAN_FALSE);
     return made;
 }
 

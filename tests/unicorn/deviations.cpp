@@ -37,7 +37,71 @@ Verdict want_undefined(Judged& j) {
     return Verdict::mended;
 }
 
+// The descriptor that a register was loaded from.
+u64 descriptor_of(const arch::State& s, u16 selector) { return ((selector & 4) != 0 ? s.segment[arch::ldtr].base : s.gdtr.base) + (selector & 0xfff8U); }
+
+bool mend_accessed(Judged& j, arch::SegmentRegister number) {
+    auto& e = j.expected.state.segment[number];
+    const auto& a = j.actual.state.segment[number];
+    if (e.unusable() || e.selector != a.selector || !done(j) || real_or_v86(j.expected.state)) return false;
+    const u64 byte = descriptor_of(j.expected.state, e.selector) + 5;
+    if (!Memories::inside(byte, 1) || (*j.memories.reference_.at(byte) & 1) != 0 || j.c.start.segment[number].selector == e.selector) return false;
+    e.rights |= 1;
+    *j.memories.reference_.at(byte) |= 1;
+    return true;
+}
+
+struct FarPointer {
+    u16 selector;
+    u64 offset;
+};
+
+// The operand of a far JMP or CALL.
+FarPointer pointer_of(const Judged& j) {
+    const auto& operand = j.c.operands[0];
+    if (operand.type != ZYDIS_OPERAND_TYPE_MEMORY) return {operand.ptr.segment, operand.ptr.offset};
+    auto place = place_of(j.c, operand);
+    const unsigned bytes = operand.size / 8U - 2;
+    FarPointer pointer{0, 0};
+    for (unsigned i = 0; i < bytes + 2; ++i, ++place.offset) {
+        const u64 byte = j.memories.read(linear_of(j.c.start, place));
+        if (i < bytes) pointer.offset |= byte << 8 * i;
+        else pointer.selector = static_cast<u16>(pointer.selector | byte << 8 * (i - bytes));
+    }
+    return pointer;
+}
+
+u64 descriptor_at(const Judged& j, u64 at) {
+    u64 descriptor = 0;
+    for (unsigned i = 0; i < 8; ++i) descriptor |= u64{j.memories.read(at + i)} << 8 * i;
+    return descriptor;
+}
+
+// The gate that the case goes through, or 0.
+u64 gate_of(const Judged& j) {
+    u64 at = 0;
+    if (j.c.interrupt) at = j.c.start.idtr.base + *j.c.interrupt * 8U;
+    else if (j.c.far() && !j.c.interrupt_return() && j.c.mnemonic() != ZYDIS_MNEMONIC_RET) {
+        at = descriptor_of(j.c.start, pointer_of(j).selector);
+    } else return 0;
+    const u64 gate = descriptor_at(j, at);
+    return (gate >> 44 & 1) != 0 ? 0 : gate;
+}
+unsigned type_of(u64 gate) { return static_cast<unsigned>(gate >> 40 & 15); }
+
+// Slots of the frame that an event pushes.
+unsigned frame_slots(const Judged& j) {
+    if (j.c.start.virtual8086()) return 9;
+    return j.expected.state.cpl == j.c.start.cpl ? 3 : 5;
+}
+
 constexpr Deviation rows[] = {
+    {"EXT in error codes", "never sets it", "SDM vol. 3, \"Error Code\": set for events that no INT instruction causes", "set",
+     [](Judged& j) {
+         if (!j.c.interrupt || done(j) || !j.c.start.protected_mode() || j.expected.vector < static_cast<int>(Vector::ts) || j.expected.vector > static_cast<int>(Vector::gp)) return Verdict::none;
+         j.expected.error_code |= 1;
+         return Verdict::mended;
+     }},
     {"TEST, second encoding", "F6 and F7 /1 are undefined opcodes", "SDM vol. 2, \"Opcode Extensions for One- and Two-byte Opcodes by Group Number\", gives only /0; processors execute /1 as /0",
      "not here: the comparison with the host executes it", [](Judged& j) { return is(j, ZYDIS_MNEMONIC_TEST) && j.c.instruction.raw.modrm.reg == 1 ? Verdict::accepted : Verdict::none; }},
     {"INT1", "is an undefined opcode", "SDM vol. 2, \"INT n/INTO/INT3/INT1\": #DB", "vector 1, RIP behind the instruction",
@@ -51,6 +115,165 @@ constexpr Deviation rows[] = {
     {"BSWAP of 16 bits", "swaps 32 bits", "SDM vol. 2, \"BSWAP\": undefined", "not compared", [](Judged& j) { return is(j, ZYDIS_MNEMONIC_BSWAP) && j.c.instruction.operand_width == 16 ? Verdict::accepted : Verdict::none; }},
     {"CRC32 in 16-bit code", "takes 66H for 16 bits, whatever the size of the code", "SDM vol. 2, \"CRC32\"; vol. 1, \"Operand-Size and Address-Size Attributes\"",
      "not here: the comparison with the host executes it", [](Judged& j) { return is(j, ZYDIS_MNEMONIC_CRC32) && j.c.size != CodeSize::protected32 && j.c.size != CodeSize::long64 ? Verdict::accepted : Verdict::none; }},
+    {"CRC32 and CR0", "obeys CR0.EM and CR0.TS", "SDM vol. 2, \"CRC32\": a general-purpose instruction", "not compared",
+     [](Judged& j) { return is(j, ZYDIS_MNEMONIC_CRC32) && (j.c.start.cr0 & (arch::cr0::em | arch::cr0::ts)) != 0 ? Verdict::accepted : Verdict::none; }},
+    {"PUSHFD in virtual-8086 mode", "pushes VM and RF as they are", "SDM vol. 2, \"PUSHF/PUSHFD/PUSHFQ\": both are 0 in the image", "0",
+     [](Judged& j) {
+         if (!is(j, ZYDIS_MNEMONIC_PUSHFD) || !done(j)) return Verdict::none;
+         const u64 upper = linear_of(j.c.start, {arch::ss, (j.c.start.gpr[arch::rsp] - 4) & stack_mask(j.c.start)}) + 2;
+         if (!Memories::inside(upper, 1) || (*j.memories.reference_.at(upper) & 3) == 0) return Verdict::none;
+         *j.memories.reference_.at(upper) &= 0xfc;
+         return Verdict::mended;
+     }},
+    {"events of virtual-8086 mode", "lead to any inner privilege level", "SDM vol. 2, \"INT n/INTO/INT3/INT1\": #GP(selector + EXT) unless the handler's DPL is 0", "#GP where the descriptor of the handler is so",
+     [](Judged& j) {
+         if (!j.c.interrupt || !j.c.start.virtual8086()) return Verdict::none;
+         const u16 selector = static_cast<u16>(gate_of(j) >> 16);
+         const u64 descriptor = descriptor_at(j, descriptor_of(j.c.start, selector));
+         const bool present_code = (descriptor >> 40 & 0x98) == 0x98, level0 = (descriptor >> 45 & 3) == 0 && (descriptor >> 40 & 0x0c) != 0x0c;
+         if (!present_code || level0 || !(done(j) || j.expected.vector == static_cast<int>(Vector::ts))) return Verdict::none;
+         return accept_fault(j, Vector::gp, (selector & 0xfffcU) | 1);
+     }},
+    {"pushes of 16 bits around 4 GByte", "leave the 32-bit linear address space", "SDM vol. 3, \"Physical Address Space\": linear addresses have 32 bits", "not compared",
+     [](Judged& j) {
+         const u64 linear = j.c.start.segment[arch::ss].base + (j.c.start.gpr[arch::rsp] & stack_mask(j.c.start));
+         return (j.c.interrupt || j.c.far()) && !j.c.start.long_mode_active() && linear >= (u64{1} << 32) - 64 ? Verdict::accepted : Verdict::none;
+     }},
+    {"LLDT of a null selector", "keeps the type of the last one", "SDM vol. 2, \"LLDT\": LDTR is invalid then", "unusable",
+     [](Judged& j) {
+         auto& table = j.expected.state.segment[arch::ldtr];
+         if (!is(j, ZYDIS_MNEMONIC_LLDT) || !done(j) || (table.selector & 0xfffc) != 0) return Verdict::none;
+         table.rights = arch::Segment::unusable_bit;
+         return Verdict::mended;
+     }},
+    {"stack segments that are not present", "raises #TS on the way in and #NP on the way out", "SDM vol. 2, \"INT n/INTO/INT3/INT1\", \"CALL\", \"RET\", \"IRET\": #SS(selector)", "#SS where the descriptor is so",
+     [](Judged& j) {
+         if (j.actual.vector != static_cast<int>(Vector::ss) || (j.expected.vector != static_cast<int>(Vector::ts) && j.expected.vector != static_cast<int>(Vector::np))) return Verdict::none;
+         if (j.expected.error_code != j.actual.error_code || (descriptor_at(j, descriptor_of(j.c.start, static_cast<u16>(j.actual.error_code))) >> 47 & 1) != 0) return Verdict::none;
+         j.expected.vector = j.actual.vector;
+         return Verdict::mended;
+     }},
+    {"far RET across the end of a 16-bit stack", "goes on above 64 KByte in real-address and virtual-8086 mode", "SDM vol. 1, \"Procedure Stack\": SP has 16 bits", "not compared",
+     [](Judged& j) {
+         const bool wraps = is(j, ZYDIS_MNEMONIC_RET) && j.c.far() && (j.c.start.gpr[arch::rsp] & 0xffff) + 2U * j.c.instruction.operand_width / 8U > 0x1'0000;
+         return wraps && real_or_v86(j.c.start) && stack_mask(j.c.start) == 0xffff ? Verdict::accepted : Verdict::none;
+     }},
+    {"task switches", "makes checks in another order and leaves some out", "SDM vol. 3, \"Task Switching\"", "not here: not compared",
+     [](Judged& j) {
+         if (!j.c.start.protected_mode() || j.c.start.virtual8086() != (j.c.start.virtual8086() && j.c.interrupt)) return Verdict::none;
+         if (j.c.interrupt_return()) return (j.c.start.rflags & arch::rflags::nt) != 0 ? Verdict::accepted : Verdict::none;
+         const u64 gate = gate_of(j);
+         const unsigned type = type_of(gate);
+         const bool task = gate != 0 && (type == 5 || (!j.c.interrupt && (type == 1 || type == 3 || type == 9 || type == 11)));
+         return task ? Verdict::accepted : Verdict::none;
+     }},
+    {"code segments behind call gates that are not present", "raises #GP for JMP", "SDM vol. 2, \"JMP\": #NP(selector)", "#NP where the descriptor is so",
+     [](Judged& j) {
+         if (!is(j, ZYDIS_MNEMONIC_JMP) || !j.c.far() || j.expected.vector != static_cast<int>(Vector::gp) || j.actual.vector != static_cast<int>(Vector::np) || j.expected.error_code != j.actual.error_code) return Verdict::none;
+         if ((descriptor_at(j, descriptor_of(j.c.start, static_cast<u16>(j.actual.error_code))) >> 47 & 1) != 0) return Verdict::none;
+         j.expected.vector = j.actual.vector;
+         return Verdict::mended;
+     }},
+    {"new 16-bit stacks", "keep the upper half of the old ESP", "SDM vol. 2, \"INT n/INTO/INT3/INT1\", \"CALL\": ESP is loaded from the TSS, and SP used", "the low 16 bits of ESP",
+     [](Judged& j) {
+         const auto& e = j.expected.state;
+         if (!done(j) || !(j.c.interrupt || is(j, ZYDIS_MNEMONIC_CALL)) || !e.protected_mode() || e.cpl >= j.c.start.cpl || stack_mask(e) != 0xffff) return Verdict::none;
+         j.expected.state.gpr[arch::rsp] = (e.gpr[arch::rsp] & 0xffff) | (j.actual.state.gpr[arch::rsp] & ~u64{0xffff});
+         return Verdict::mended;
+     }},
+    {"stack pointers at the end of the TSS", "wants 8 bytes of SS:ESP within the limit", "SDM vol. 2, \"INT n/INTO/INT3/INT1\": #TS when TSSstackAddress + 5 is beyond it", "not compared",
+     [](Judged& j) {
+         const auto& tr = j.c.start.segment[arch::tr];
+         if (!j.c.start.protected_mode() || j.expected.vector != static_cast<int>(Vector::ts) || (j.expected.error_code & 0xfffc) != (tr.selector & 0xfffcU) || (tr.type() & 8) == 0) return Verdict::none;
+         for (u32 level = 0; level < 3; ++level)
+             if (tr.limit == 4 + 8 * level + 5 || tr.limit == 4 + 8 * level + 6) return Verdict::accepted;
+         return Verdict::none;
+     }},
+    {"LTR of a null selector", "loads it", "SDM vol. 2, \"LTR\": #GP(0)", "#GP(0)",
+     [](Judged& j) {
+         if (!is(j, ZYDIS_MNEMONIC_LTR) || !done(j) || (j.expected.state.segment[arch::tr].selector & 0xfffc) != 0) return Verdict::none;
+         want_fault(j, Vector::gp);
+         return Verdict::mended;
+     }},
+    {"RET with an immediate", "takes it as signed", "SDM vol. 2, \"RET\": the number of bytes to release", "only below 8000H",
+     [](Judged& j) {
+         const bool wide = is(j, ZYDIS_MNEMONIC_RET) && j.c.operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && (j.c.operands[0].imm.value.u & 0x8000) != 0;
+         return wide && (stack_mask(j.c.start) != 0xffff || j.c.far()) ? Verdict::accepted : Verdict::none;
+     }},
+    {"accessed bit of CS and SS", "does not set it in far transfers and events", "SDM vol. 3, \"Code- and Data-Segment Descriptor Types\"", "vtsim must have set it, in the table and in the register",
+     [](Judged& j) {
+         bool mended = false;
+         if (!j.c.interrupt && !j.c.far()) return Verdict::none;
+         for (const auto number : {arch::cs, arch::ss}) mended |= mend_accessed(j, number);
+         return mended ? Verdict::mended : Verdict::none;
+     }},
+    {"16-bit gates", "take the upper half of a 32-bit offset", "SDM vol. 3, \"IDT Descriptors\"; the offset of a 16-bit gate has 16 bits", "the low 16 bits",
+     [](Judged& j) {
+         if (!done(j) || real_or_v86(j.expected.state) || j.c.start.long_mode_active()) return Verdict::none;
+         const unsigned type = type_of(gate_of(j));
+         if (type != 4 && type != 6 && type != 7) return Verdict::none;
+         j.expected.state.rip &= 0xffff;
+         return Verdict::mended;
+     }},
+    {"far CALL beyond the limit", "gives the selector as error code", "SDM vol. 2, \"CALL\": #GP(0) when the target is not within the limit", "error code 0 when the offset lies beyond the limit",
+     [](Judged& j) {
+         if (!is(j, ZYDIS_MNEMONIC_CALL) || !j.c.far() || j.expected.vector != static_cast<int>(Vector::gp) || real_or_v86(j.c.start)) return Verdict::none;
+         const auto pointer = pointer_of(j);
+         const u64 descriptor = descriptor_at(j, descriptor_of(j.c.start, pointer.selector));
+         const u64 limit = ((descriptor & 0xffff) | (descriptor >> 32 & 0xf'0000)) << ((descriptor >> 55 & 1) != 0 ? 12 : 0) | ((descriptor >> 55 & 1) != 0 ? 0xfff : 0);
+         if ((descriptor >> 44 & 1) == 0 || j.expected.error_code != (pointer.selector & 0xfffcU) || pointer.offset <= limit || j.actual.error_code != 0) return Verdict::none;
+         j.expected.error_code = 0;
+         j.ignore_memory = true;                                       // has pushed already
+         return Verdict::mended;
+     }},
+    {"frames beyond the stack limit", "pushes them", "SDM vol. 2, \"INT n/INTO/INT3/INT1\": #SS(EXT), on a new stack #SS(selector + EXT)", "limits.cpp says which frame must fault; registers must be as before",
+     [](Judged& j) {
+         if (!j.c.interrupt || !done(j) || !j.c.start.protected_mode() || j.c.start.long_mode_active()) return Verdict::none;
+         if (!frame_violates(j.expected.state, frame_slots(j), type_of(gate_of(j)) >= 8 ? 4 : 2)) return Verdict::none;
+         const u16 selector = j.expected.state.cpl == j.c.start.cpl ? u16{0} : j.expected.state.segment[arch::ss].selector;
+         return accept_fault(j, Vector::ss, (selector & 0xfffcU) | 1);
+     }},
+    {"handlers beyond the limit", "enters them", "SDM vol. 2, \"INT n/INTO/INT3/INT1\": #GP(EXT)", "#GP(EXT) when Unicorn's new EIP lies beyond the limit",
+     [](Judged& j) {
+         const auto& cs = j.expected.state.segment[arch::cs];
+         if (!j.c.interrupt || !done(j) || !j.c.start.protected_mode() || cs.long_mode() || j.expected.state.rip <= cs.limit) return Verdict::none;
+         if (j.actual.vector == static_cast<int>(Vector::ss)) return Verdict::none;                // the frame comes first
+         return accept_fault(j, Vector::gp, 1);
+     }},
+    {"SYSENTER", "does nothing but leave it to a hook", "SDM vol. 2, \"SYSENTER\"", "the manual's operation, written down here",
+     [](Judged& j) {
+         if (!is(j, ZYDIS_MNEMONIC_SYSENTER)) return Verdict::none;
+         const auto& s = j.c.start;
+         want_fault(j, Vector::gp);
+         if (!s.protected_mode() || (s.sysenter_cs & 0xfffc) == 0) return Verdict::mended;
+         auto& e = j.expected.state;
+         const bool wide = s.long_mode_active();
+         j.expected.end = End::done, j.expected.vector = no_vector;
+         e.rip = wide ? s.sysenter_eip : static_cast<u32>(s.sysenter_eip);
+         e.gpr[arch::rsp] = wide ? s.sysenter_esp : static_cast<u32>(s.sysenter_esp);
+         e.write_rflags(s.read_rflags() & ~(arch::rflags::vm | arch::rflags::if_ | arch::rflags::rf));
+         e.cpl = 0;
+         e.segment[arch::cs] = {0, ~u32{0}, wide ? 0xa09bU : 0xc09bU, static_cast<u16>(s.sysenter_cs & 0xfffc)};
+         e.segment[arch::ss] = {0, ~u32{0}, 0xc093, static_cast<u16>((s.sysenter_cs & 0xfffc) + 8)};
+         if (j.actual.vector == static_cast<int>(Vector::db)) j.expected.end = End::exception, j.expected.vector = j.actual.vector;
+         return Verdict::mended;
+     }},
+    {"LOCK NEG", "computes flags from another value than it stores", "SDM vol. 2, \"NEG\"", "all but the flags; the comparison with the host looks at them",
+     [](Judged& j) {
+         if (!is(j, ZYDIS_MNEMONIC_NEG) || (j.c.instruction.attributes & ZYDIS_ATTRIB_HAS_LOCK) == 0) return Verdict::none;
+         j.ignored_flags = arch::rflags::status;
+         return Verdict::mended;
+     }},
+    {"I/O permission", "asks neither IOPL nor the bit map", "SDM vol. 1, \"I/O Privilege Level\", \"I/O Permission Bit Map\": #GP(0)", "limits.cpp says which access must fault; registers must be as before",
+     [](Judged& j) {
+         if (j.c.interrupt) return Verdict::none;
+         const auto category = j.c.instruction.meta.category;
+         if (category != ZYDIS_CATEGORY_IO && category != ZYDIS_CATEGORY_IOSTRINGOP) return Verdict::none;
+         const u64 count = j.c.start.gpr[arch::rcx] & low_bits(j.c.instruction.address_width);
+         if ((j.c.repeated() && count == 0) || !port_denied(j.c, j.memories)) return Verdict::none;
+         if (predict_segment_faults(j.c).any() && j.actual.vector == static_cast<int>(Vector::ss)) return Verdict::none;
+         return accept_fault(j, Vector::gp);
+     }},
     {"SMSW to a register", "writes 16 bits outside 64-bit mode", "SDM vol. 2, \"SMSW\": bits 31:16 of a 32-bit register are undefined", "the low 16 bits",
      [](Judged& j) {
          if (!is(j, ZYDIS_MNEMONIC_SMSW) || j.c.operands[0].type != ZYDIS_OPERAND_TYPE_REGISTER || j.c.instruction.operand_width != 32) return Verdict::none;
@@ -94,6 +317,13 @@ constexpr Deviation rows[] = {
          j.expected.end = j.actual.end, j.expected.vector = j.actual.vector == static_cast<int>(Vector::db) ? j.actual.vector : no_vector;
          return Verdict::mended;
      }},
+    {"ENTER of 16 bits on a 32-bit stack", "writes EBP", "SDM vol. 2, \"ENTER\": BP", "the upper half of EBP stays",
+     [](Judged& j) {
+         if (!is(j, ZYDIS_MNEMONIC_ENTER) || j.c.instruction.operand_width != 16 || stack_mask(j.c.start) == 0xffff || !done(j)) return Verdict::none;
+         auto& value = j.expected.state.gpr[arch::rbp];
+         value = (j.c.start.gpr[arch::rbp] & ~u64{0xffff}) | (value & 0xffff);
+         return Verdict::mended;
+     }},
     {"PAUSE, HLT and single-stepping", "forgets the trap", "SDM vol. 3, \"Single-Step Exception Condition\"", "not compared",
      [](Judged& j) { return (is(j, ZYDIS_MNEMONIC_PAUSE) || is(j, ZYDIS_MNEMONIC_HLT)) && (j.c.start.rflags & arch::rflags::tf) != 0 ? Verdict::accepted : Verdict::none; }},
     {"SYSCALL", "does nothing but leave it to a hook", "SDM vol. 2, \"SYSCALL\"", "the manual's operation, written down here",
@@ -118,14 +348,17 @@ constexpr Deviation rows[] = {
      [](Judged& j) {
          const auto& cs = j.expected.state.segment[arch::cs];
          if (!j.c.branches() || !done(j) || j.expected.state.code64() || j.expected.state.rip <= cs.limit || j.c.mnemonic() == ZYDIS_MNEMONIC_SYSRET || j.c.mnemonic() == ZYDIS_MNEMONIC_SYSEXIT) return Verdict::none;
-         if (j.c.far() && !real_or_v86(j.c.start)) return Verdict::none;
+         const bool falls = j.expected.state.rip == j.c.start.rip + j.c.code.size() && !j.c.far();
+         if (falls && (j.actual.vector == no_vector || j.c.operands[0].imm.value.u != 0)) return Verdict::none;       // not taken: what comes next faults
+         const bool returns = j.c.interrupt_return() || j.c.mnemonic() == ZYDIS_MNEMONIC_RET;
+         if (j.c.far() && !returns && !real_or_v86(j.c.start) && gate_of(j) == 0) return Verdict::none;
          return accept_fault(j, Vector::gp);
      }},
     {"segment limits and types", "checks neither limit nor type of a segment when an instruction accesses it", "SDM vol. 3, \"Limit Checking\", \"Type Checking\": #SS(0) or #GP(0)",
      "limits.cpp says which instruction must fault; registers must be as before",
      [](Judged& j) {
          const auto prediction = predict_segment_faults(j.c);
-         if (!prediction.any() || (j.expected.end == End::exception && j.expected.vector == j.actual.vector)) return Verdict::none;
+         if (!prediction.any() || (j.expected.end == End::exception && j.expected.vector == j.actual.vector && j.expected.error_code == j.actual.error_code)) return Verdict::none;
          if (j.actual.error_code == 0 && prediction.allows(j.actual.vector)) {
              if (!j.c.interrupt && j.c.repeated()) return Verdict::accepted;
              return accept_fault(j, static_cast<Vector>(j.actual.vector));

@@ -39,6 +39,8 @@ bool in_class(const Case& c, ZydisRegisterClass wanted) {
 
 }  // namespace
 
+bool Case::interrupt_return() const { return !interrupt && (mnemonic() == ZYDIS_MNEMONIC_IRET || mnemonic() == ZYDIS_MNEMONIC_IRETD || mnemonic() == ZYDIS_MNEMONIC_IRETQ); }
+
 bool Case::branches() const {
     if (interrupt) return false;
     const auto category = instruction.meta.category;
@@ -331,9 +333,8 @@ void Generator::fill(Case& c) {
     const bool selects = mnemonic == ZYDIS_MNEMONIC_LAR || mnemonic == ZYDIS_MNEMONIC_LSL || mnemonic == ZYDIS_MNEMONIC_VERR || mnemonic == ZYDIS_MNEMONIC_VERW || mnemonic == ZYDIS_MNEMONIC_ARPL ||
                          mnemonic == ZYDIS_MNEMONIC_LLDT || mnemonic == ZYDIS_MNEMONIC_LTR;
     const bool segment = in_class(c, ZYDIS_REGCLASS_SEGMENT);
-    if (pointers || selects || (segment && mnemonic == ZYDIS_MNEMONIC_MOV) || (c.far() && mnemonic != ZYDIS_MNEMONIC_RET && mnemonic != ZYDIS_MNEMONIC_IRET && mnemonic != ZYDIS_MNEMONIC_IRETD)) fill_selectors(c);
-    const bool returns = mnemonic == ZYDIS_MNEMONIC_RET || mnemonic == ZYDIS_MNEMONIC_IRET || mnemonic == ZYDIS_MNEMONIC_IRETD || mnemonic == ZYDIS_MNEMONIC_IRETQ || mnemonic == ZYDIS_MNEMONIC_POPF ||
-                         mnemonic == ZYDIS_MNEMONIC_POPFD || mnemonic == ZYDIS_MNEMONIC_POPFQ;
+    if (pointers || selects || (segment && mnemonic == ZYDIS_MNEMONIC_MOV) || (c.far() && mnemonic != ZYDIS_MNEMONIC_RET && !c.interrupt_return())) fill_selectors(c);
+    const bool returns = mnemonic == ZYDIS_MNEMONIC_RET || c.interrupt_return() || mnemonic == ZYDIS_MNEMONIC_POPF || mnemonic == ZYDIS_MNEMONIC_POPFD || mnemonic == ZYDIS_MNEMONIC_POPFQ;
     if (returns || (segment && mnemonic == ZYDIS_MNEMONIC_POP)) fill_stack(c);
     // Near transfers go somewhere else in the code, not anywhere.
     if (c.branches() && !c.far() && (mnemonic == ZYDIS_MNEMONIC_JMP || mnemonic == ZYDIS_MNEMONIC_CALL) && random_.percent(90)) {

@@ -23,7 +23,8 @@ struct Case {
     u64 undefined = 0;                                 // flags
 
     [[nodiscard]] ZydisMnemonic mnemonic() const { return instruction.mnemonic; }
-    [[nodiscard]] bool far() const { return instruction.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR; }
+    [[nodiscard]] bool interrupt_return() const;
+    [[nodiscard]] bool far() const { return instruction.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || interrupt_return(); }
     [[nodiscard]] bool repeated() const { return (instruction.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0; }
     [[nodiscard]] bool branches() const;
     [[nodiscard]] const char* name() const { return interrupt ? "interrupt" : ZydisMnemonicGetString(mnemonic()); }

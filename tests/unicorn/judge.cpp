@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "differential/compare.h"
 
 namespace vtsim::unicorn {
@@ -39,9 +41,20 @@ void compare_system(Differences& d, const arch::State& e, const arch::State& a) 
     d.check("sysenter cs", e.sysenter_cs, a.sysenter_cs), d.check("sysenter esp", e.sysenter_esp, a.sysenter_esp), d.check("sysenter eip", e.sysenter_eip, a.sysenter_eip);
 }
 
+void compare_ports(Differences& d, const std::vector<IoAccess>& expected, const std::vector<IoAccess>& actual) {
+    d.check("accesses of ports", expected.size(), actual.size());
+    for (std::size_t i = 0; i < std::min(expected.size(), actual.size()); ++i) {
+        const auto text = [](const IoAccess& access) { return fmt::format("{} port {:#x}, {} bytes, {:#x}", access.write ? "out" : "in", access.port, access.size, access.value); };
+        if (expected[i] == actual[i]) continue;
+        d.lines.push_back(fmt::format("access {}: unicorn {}, vtsim {}", i, text(expected[i]), text(actual[i])));
+        return;
+    }
+}
+
 void compare(Differences& d, Judged& j) {
     const auto &e = j.expected.state, &a = j.actual.state;
-    d.check("vector", static_cast<u64>(static_cast<i64>(j.expected.vector)), static_cast<u64>(static_cast<i64>(j.actual.vector)));
+    if (j.expected.vector != j.actual.vector)
+        d.lines.push_back(fmt::format("unicorn: vector {} error code {:#x}, vtsim: vector {} error code {:#x} (-1: none)", j.expected.vector, j.expected.error_code, j.actual.vector, j.actual.error_code));
     const bool same = j.expected.vector == j.actual.vector && j.expected.vector != no_vector;
     if (same && e.protected_mode() && !j.actual.software && arch::pushes_error_code(static_cast<arch::Vector>(j.actual.vector))) d.check("error code", j.expected.error_code, j.actual.error_code);
     for (unsigned i = 0; i < 16; ++i) d.check(differential::gpr_names[i], e.gpr[i], a.gpr[i]);
@@ -51,10 +64,7 @@ void compare(Differences& d, Judged& j) {
     d.check("rflags", e.read_rflags() & mask, a.read_rflags() & mask);
     compare_segments(d, e, a);
     compare_system(d, e, a);
-    if (j.expected.io != j.actual.io) {
-        for (const auto& access : j.expected.io) d.lines.push_back(fmt::format("unicorn: {} port {:#x}, {} bytes, {:#x}", access.write ? "out" : "in", access.port, access.size, access.value));
-        for (const auto& access : j.actual.io) d.lines.push_back(fmt::format("vtsim: {} port {:#x}, {} bytes, {:#x}", access.write ? "out" : "in", access.port, access.size, access.value));
-    }
+    compare_ports(d, j.expected.io, j.actual.io);
     if (!j.ignore_memory && !j.memories.equal())
         for (auto& line : j.memories.differences()) d.lines.push_back(std::move(line));
 }

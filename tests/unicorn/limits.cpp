@@ -45,7 +45,12 @@ void add_implicit(const Case& c, std::vector<Access>& all) {
         case ZYDIS_MNEMONIC_PUSHA: case ZYDIS_MNEMONIC_PUSHAD: return add_stack(c, all, 8, 0, bytes);
         case ZYDIS_MNEMONIC_POPA: case ZYDIS_MNEMONIC_POPAD: return add_stack(c, all, 0, 8, bytes);
         case ZYDIS_MNEMONIC_CALL: return add_stack(c, all, c.far() ? 2 : 1, 0, bytes, real || !c.far());
-        case ZYDIS_MNEMONIC_RET: return add_stack(c, all, 0, c.far() ? 4 : 1, bytes, !c.far());
+        case ZYDIS_MNEMONIC_RET: {
+            add_stack(c, all, 0, c.far() ? 4 : 1, bytes, !c.far());
+            const u64 released = c.operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? c.operands[0].imm.value.u & 0xffff : 0;
+            for (u64 i = 2; c.far() && i < 4; ++i) all.push_back({{arch::ss, (c.start.gpr[arch::rsp] + i * bytes + released) & stack_mask(c.start)}, bytes, false, false});
+            return;
+        }
         case ZYDIS_MNEMONIC_IRET: case ZYDIS_MNEMONIC_IRETD: case ZYDIS_MNEMONIC_IRETQ: return add_stack(c, all, 0, 9, bytes, false);
         case ZYDIS_MNEMONIC_LEAVE: all.push_back({{arch::ss, c.start.gpr[arch::rbp] & stack_mask(c.start)}, bytes, false}); return;
         case ZYDIS_MNEMONIC_ENTER: {
@@ -89,11 +94,12 @@ void add_operand(const Case& c, const ZydisDecodedOperand& operand, std::vector<
     unsigned bytes = operand.size / 8U;
     auto place = place_of(c, operand);
     place.offset = (place.offset + bit_offset(c)) & low_bits(c.instruction.address_width);
-    const bool write = (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+    // ARPL may or may not write what it does not change.
+    const bool write = (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0, certain = c.mnemonic() != ZYDIS_MNEMONIC_ARPL;
     if (c.mnemonic() == ZYDIS_MNEMONIC_BOUND) bytes = bytes_of(c) * 2;
     const u64 count = count_of(c);
     const u64 step = (c.start.read_rflags() & arch::rflags::df) != 0 ? u64{0} - bytes : bytes;
-    for (u64 i = 0; i < count; ++i) all.push_back({{place.segment, (place.offset + i * step) & low_bits(c.instruction.address_width)}, bytes, write, i == 0});
+    for (u64 i = 0; i < count; ++i) all.push_back({{place.segment, (place.offset + i * step) & low_bits(c.instruction.address_width)}, bytes, write, i == 0 && certain});
 }
 
 }  // namespace
@@ -122,6 +128,12 @@ Prediction predict_segment_faults(const Case& c) {
     const auto& cs = c.start.segment[arch::cs];
     if (!c.start.code64() && c.start.rip + c.code.size() - 1 > cs.limit) return {.protection_fault = true};
     return prediction;
+}
+
+bool frame_violates(const arch::State& after, unsigned slots, unsigned bytes) {
+    for (unsigned i = 0; i < slots; ++i)
+        if (violates(after, {{arch::ss, (after.gpr[arch::rsp] + u64{i} * bytes) & stack_mask(after)}, bytes, true})) return true;
+    return false;
 }
 
 bool port_denied(const Case& c, Memories& memories) {

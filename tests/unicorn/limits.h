@@ -16,6 +16,9 @@ struct Prediction {
 // What the instruction's own accesses to memory violate. SDM vol. 3, "Limit Checking", "Type Checking"; of loads, stores, the stack, the instruction's own bytes.
 [[nodiscard]] Prediction predict_segment_faults(const Case& c);
 
+// Whether a frame of `slots` of `bytes`, the last of which is at the stack pointer of `after`, violates the limit of its stack segment.
+[[nodiscard]] bool frame_violates(const arch::State& after, unsigned slots, unsigned bytes);
+
 // Whether IN, OUT and relatives raise #GP(0). SDM vol. 1, "I/O Privilege Level", "I/O Permission Bit Map".
 [[nodiscard]] bool port_denied(const Case& c, Memories& memories);
 

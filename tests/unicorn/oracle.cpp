@@ -56,6 +56,8 @@ u32 hidden_flags(const arch::State& s) {
     return flags;
 }
 constexpr u32 svm_enabled = 1U << 20;
+// Unicorn has TR without the busy bit in its type, and aborts when it changes stacks and finds it there.
+constexpr u32 task_busy = 2U << 8;
 
 }  // namespace
 
@@ -95,7 +97,7 @@ UnicornProcessor::Memory UnicornProcessor::allocate(u64 bytes) {
     return Memory{at};
 }
 
-// Unicorn calls abort() when it translates some byte sequences that are no instructions (FF /3 and /5 with a register), which branches to anywhere come upon.
+// Unicorn calls abort() when it translates some byte sequences that are no instructions (FF /3 and /5 with a register), which branches into the middle of others come upon.
 sigjmp_buf after_abort;
 volatile sig_atomic_t may_abort = 0;
 void on_abort(int) {
@@ -111,8 +113,12 @@ UnicornProcessor::UnicornProcessor() : low_{allocate(room_end)}, top_{allocate(t
 void UnicornProcessor::open() {
     expect(uc_open(UC_ARCH_X86, UC_MODE_64, &engine_), "uc_open");
     expect(uc_ctl_set_cpu_model(engine_, UC_CPU_X86_BROADWELL), "processor model");
-    expect(uc_mem_map_ptr(engine_, 0, room_end, UC_PROT_ALL, low_.get()), "memory");
-    expect(uc_mem_map_ptr(engine_, top_start, top_end - top_start, UC_PROT_ALL, top_.get()), "memory");
+    // Only what cases execute can be executed: what a branch leads to need not be translated.
+    constexpr u32 data_only = UC_PROT_READ | UC_PROT_WRITE;
+    expect(uc_mem_map_ptr(engine_, 0, code, data_only, low_.get()), "memory");
+    expect(uc_mem_map_ptr(engine_, code, data - code, UC_PROT_ALL, low_.get() + code), "memory");
+    expect(uc_mem_map_ptr(engine_, data, room_end - data, data_only, low_.get() + data), "memory");
+    expect(uc_mem_map_ptr(engine_, top_start, top_end - top_start, data_only, top_.get()), "memory");
     expect(uc_mem_map_ptr(engine_, pad_start, pad_bytes, UC_PROT_ALL, pad_.get()), "memory");
     uc_hook hook;
     expect(uc_hook_add(engine_, &hook, UC_HOOK_INTR, reinterpret_cast<void*>(&on_interrupt), this, 1, 0), "hook");
@@ -181,6 +187,7 @@ void UnicornProcessor::load(const arch::State& s) {
     for (unsigned n = 0; n < 6; ++n) i.segments[n] = image_of(s.segment[n]);
     i.ldtr = image_of(s.segment[arch::ldtr]);
     i.tr = image_of(s.segment[arch::tr]);
+    i.tr.flags &= ~task_busy;
     i.gdtr = {0, 0, s.gdtr.base, s.gdtr.limit, 0};
     i.idtr = {0, 0, s.idtr.base, s.idtr.limit, 0};
     i.cr[0] = s.cr0, i.cr[2] = s.cr2, i.cr[3] = s.cr3, i.cr[4] = s.cr4;
@@ -205,9 +212,11 @@ void UnicornProcessor::read(Outcome& outcome) {
     s.cpl = i.hidden & 3;
     for (unsigned n = 0; n < 6; ++n) s.segment[n] = segment_of(i.segments[n]);
     // A hook finds the linear address there.
-    if (stopped_ && !s.code64()) s.rip = static_cast<u32>(s.rip - s.segment[arch::cs].base);
+    if (stopped_ && !s.code64()) s.rip -= s.segment[arch::cs].base;
+    if (!s.code64()) s.rip = static_cast<u32>(s.rip);
     s.segment[arch::ldtr] = segment_of(i.ldtr);
     s.segment[arch::tr] = segment_of(i.tr);
+    s.segment[arch::tr].rights |= task_busy >> 8;
     s.gdtr = {i.gdtr.base, static_cast<u16>(i.gdtr.limit)};
     s.idtr = {i.idtr.base, static_cast<u16>(i.idtr.limit)};
     s.cr0 = i.cr[0], s.cr2 = i.cr[2], s.cr3 = i.cr[3], s.cr4 = i.cr[4];
@@ -219,6 +228,7 @@ void UnicornProcessor::read(Outcome& outcome) {
     if (outcome.end == End::exception) {
         outcome.error_code = static_cast<u32>(late.error_code);
         outcome.software = late.is_software != 0;
+        if (outcome.software && outcome.vector == invalid_opcode) s.rip = late.next_rip;         // INT 6, which Unicorn takes for an invalid opcode
     }
 }
 
@@ -243,7 +253,8 @@ void UnicornProcessor::run(u64 rip, Outcome& outcome) {
     may_abort = 0;
     outcome.vector = error == UC_ERR_INSN_INVALID ? invalid_opcode : vector_;
     if (outcome.vector != no_vector) outcome.end = End::exception;
-    else if (stuck_ || (error != UC_ERR_OK && steps_ <= 1)) outcome.end = End::outside;
+    // What cannot be fetched afterwards does not matter.
+    else if (stuck_ || (error != UC_ERR_OK && error != UC_ERR_FETCH_UNMAPPED && error != UC_ERR_FETCH_PROT)) outcome.end = End::outside;
     read(outcome);
     outcome.io = io_;
 }

@@ -49,8 +49,6 @@ bool Memories::equal() {
     return std::memcmp(reference_.at(0), subject_.at(0), room_end) == 0 && std::memcmp(reference_.at(top_start), subject_.at(top_start), top_end - top_start) == 0;
 }
 
-bool Memories::overwritten(u64 address, std::span<const u8> code_bytes) { return std::memcmp(reference_.at(address), code_bytes.data(), code_bytes.size()) != 0; }
-
 void Memories::forget() {
     std::memcpy(reference_.at(0), subject_.at(0), room_end);
     std::memcpy(reference_.at(top_start), subject_.at(top_start), top_end - top_start);

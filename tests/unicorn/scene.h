@@ -30,7 +30,7 @@ public:
     void write_code(u64 address, std::span<const u8> bytes);
     [[nodiscard]] u8 read(u64 address) { return inside(address, 1) ? *subject_.at(address) : u8{0xff}; }
     [[nodiscard]] bool equal();
-    [[nodiscard]] bool overwritten(u64 address, std::span<const u8> code_bytes);       // by the instruction itself: Unicorn begins it anew then
+    [[nodiscard]] bool changed(u64 address, u64 bytes) { return std::memcmp(reference_.at(address), subject_.at(address), bytes) != 0; }
     void forget();                                                   // what Unicorn's has and vtsim's has not
     [[nodiscard]] std::vector<std::string> differences();
     [[nodiscard]] static bool inside(u64 address, u64 bytes) {

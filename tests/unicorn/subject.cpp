@@ -59,7 +59,7 @@ Outcome SimulatedProcessor::deliver(const arch::State& start, u8 vector) {
     Outcome outcome;
     outcome.state = bench_.core.s;
     if (!event) return outcome;
-    outcome.end = End::exception;
+    outcome.end = event.kind == arch::EventKind::exception ? End::exception : End::outside;          // a frame in device memory
     outcome.vector = event.number;
     outcome.error_code = event.code;
     if (event.number == static_cast<u16>(arch::Vector::pf)) outcome.state.cr2 = bench_.core.fault.linear;

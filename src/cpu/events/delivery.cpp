@@ -182,7 +182,7 @@ Event protected_mode(Core& core, const Delivery& d) {
     const bool from_v86 = core.s.virtual8086();
     const unsigned new_cpl = code.conforming() ? core.s.cpl : code.dpl();
     if (from_v86 && new_cpl != 0) return arch::general_protection(error);
-    const auto target = static_cast<u32>(gate.gate_offset(false));
+    const auto target = static_cast<u32>(gate.gate_offset(false)) & (gate16 ? 0xffffU : ~0U);
     const auto new_code = code.segment(static_cast<u16>((selector & 0xfffc) | new_cpl));
 
     arch::Segment stack = core.s.segment[arch::ss];
@@ -208,7 +208,7 @@ Event protected_mode(Core& core, const Delivery& d) {
     frame[count++] = core.s.segment[arch::cs].selector;
     frame[count++] = static_cast<u32>(core.s.rip);
     if (d.has_error_code) frame[count++] = d.error_code;
-    if (const auto event = write_frame(core, stack, esp, frame, count, gate32, new_cpl == 3)) return inner ? with_selector(event, stack.selector, ext) : event;
+    if (const auto event = write_frame(core, stack, esp, frame, count, gate32, new_cpl == 3)) return with_selector(event, inner ? stack.selector : u16{0}, ext);
     if (target > new_code.limit) return arch::general_protection(ext);
     if (const auto event = mark_accessed(core, selector, code)) return event;
 

@@ -17,6 +17,7 @@ arch::Segment Descriptor::segment(u16 selector, bool wide) const {
     result.limit = Field<55>::test(low) ? raw << 12 | 0xfff : raw;
     // Access rights as in the VMCS: bits 7:0 from 47:40, bits 15:12 from 55:52.
     result.rights = static_cast<u32>(Field<47, 40>::get(low) | Field<55, 52>::get(low) << 12);
+    if (is_code_or_data()) result.rights |= 1;               // loading sets the accessed bit: SDM vol. 3, "Code- and Data-Segment Descriptor Types"
     return result;
 }
 

@@ -288,9 +288,9 @@ Event far_return(Core& core, const MicroOp& op) {
     if (!code.present()) return fail(arch::exception(Vector::np, error));
     const auto segment = code.segment(selector);
     const bool to_64 = core.s.long_mode_active() && segment.long_mode();
-    if (const auto event = check_target(segment, core.s.long_mode_active(), ip.value)) return fail(event);
     core.set_stack_pointer(core.s.gpr[arch::rsp] + op.imm);
     if (rpl == core.s.cpl) {
+        if (const auto event = check_target(segment, core.s.long_mode_active(), ip.value)) return fail(event);
         if (const auto event = mark_accessed(core, selector, code)) return fail(event);
         core.s.segment[arch::cs] = segment;
         core.s.rip = ip.value;
@@ -312,6 +312,7 @@ Event far_return(Core& core, const MicroOp& op) {
         if (!checked) return fail(checked.event);
         stack = checked.value;
     }
+    if (const auto event = check_target(segment, core.s.long_mode_active(), ip.value)) return fail(event);     // after the stack's checks
     if (const auto event = mark_accessed(core, selector, code)) return fail(event);
     core.s.segment[arch::cs] = segment;
     core.s.segment[arch::ss] = stack;
