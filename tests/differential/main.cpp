@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <fstream>
 #include <map>
 #include <set>
 #include <stdexcept>
@@ -16,6 +15,7 @@
 #include "cpu/isa/form.h"
 #include "differential/compare.h"
 #include "differential/native.h"
+#include "differential/options.h"
 #include "differential/simulated.h"
 
 namespace {
@@ -29,19 +29,6 @@ struct Options {
     cpu::Mode mode = cpu::Mode::functional;
     std::string forms;
 };
-
-ZydisMnemonic mnemonic_of(const std::string& name) {
-    for (const auto& row : mnemonics())
-        if (name == ZydisMnemonicGetString(row.mnemonic)) return row.mnemonic;
-    throw std::runtime_error(fmt::format("--only {}: no such instruction in the table", name));
-}
-
-cpu::Mode mode_of(const std::string& name) {
-    if (name == "functional") return cpu::Mode::functional;
-    if (name == "warm") return cpu::Mode::warm;
-    if (name == "timing") return cpu::Mode::timing;
-    throw std::runtime_error(fmt::format("--mode {}: functional, warm or timing", name));
-}
 
 void choose_classes(Choice& choice, const std::string& names) {
     const auto has = [&](const char* name) { return names.find(name) != std::string::npos; };
@@ -118,11 +105,7 @@ int run(const Options& options) {
     const auto never = std::ranges::count_if(generator.chosen(), [&](ZydisMnemonic mnemonic) { return tally.executed[mnemonic] == 0; });
     fmt::print("{} cases, {} of them with an exception; {} instructions, {} of them never executed; {} mismatches\n", number, tally.faults, generator.chosen().size(), never, tally.mismatches);
     for (const auto& line : simulated.log()) fmt::print("{}\n", line);
-    if (!options.forms.empty()) {
-        std::ofstream file{options.forms};
-        for (const auto& form : tally.forms) file << form << '\n';
-        if (!file.flush()) throw std::runtime_error(fmt::format("--forms {}: could not be written", options.forms));
-    }
+    write_forms(options.forms, tally.forms);
     return tally.mismatches == 0 ? 0 : 1;
 }
 

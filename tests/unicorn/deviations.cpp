@@ -47,7 +47,8 @@ bool mend_accessed(Judged& j, arch::SegmentRegister number) {
     const u64 byte = descriptor_of(j.expected.state, e.selector) + 5;
     if (!Memories::inside(byte, 1) || (*j.memories.reference_.at(byte) & 1) != 0 || j.c.start.segment[number].selector == e.selector) return false;
     e.rights |= 1;
-    *j.memories.reference_.at(byte) |= 1;
+    constexpr u8 segment_present = 0x90;                              // else the frame has overwritten it
+    if ((*j.memories.reference_.at(byte) & segment_present) == segment_present) *j.memories.reference_.at(byte) |= 1;
     return true;
 }
 
@@ -206,6 +207,17 @@ constexpr Deviation rows[] = {
          if (!j.c.interrupt && !j.c.far()) return Verdict::none;
          for (const auto number : {arch::cs, arch::ss}) mended |= mend_accessed(j, number);
          return mended ? Verdict::mended : Verdict::none;
+     }},
+    {"IDT errors in IA-32e mode", "counts gates in 16 bytes: vector * 16 + 2", "SDM vol. 3, \"Error Code\": the selector index is the vector", "vector * 8 + 2",
+     [](Judged& j) {
+         if (!j.c.interrupt || !j.c.start.long_mode_active() || (j.expected.error_code & ~1U) != *j.c.interrupt * 16U + 2) return Verdict::none;
+         j.expected.error_code = *j.c.interrupt * 8U + 2 + (j.expected.error_code & 1);
+         return Verdict::mended;
+     }},
+    {"near branches with 66H in 64-bit mode", "have 16-bit displacements and targets", "SDM vol. 2, \"JMP\", \"Jcc\", \"CALL\": the operand size is 64 bits", "not here: the comparison with the host executes those that its processor has the same",
+     [](Judged& j) {
+         const bool prefixed = !j.c.interrupt && j.c.branches() && !j.c.far() && j.c.size == CodeSize::long64 && (j.c.instruction.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0;
+         return prefixed ? Verdict::accepted : Verdict::none;
      }},
     {"16-bit gates", "take the upper half of a 32-bit offset", "SDM vol. 3, \"IDT Descriptors\"; the offset of a 16-bit gate has 16 bits", "the low 16 bits",
      [](Judged& j) {

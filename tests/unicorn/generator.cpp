@@ -144,6 +144,8 @@ bool Generator::draft(Case& c) {
     const auto decode = [&] { return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&differential::decoder(c.size), bytes, longest_instruction, &c.instruction, c.operands)); };
     if (!decode() || differential::find_mnemonic(c.mnemonic()) == nullptr || !chosen_.contains(c.mnemonic())) return false;
     if (in_class(c, ZYDIS_REGCLASS_XMM)) return false;                   // MOVSD and CMPSD have two meanings
+    if (std::any_of(c.operands, c.operands + c.instruction.operand_count_visible, [](const auto& operand) { return operand.type == ZYDIS_OPERAND_TYPE_REGISTER && operand.reg.value == ZYDIS_REGISTER_CR8; }))
+        return false;                                                    // Unicorn has no local APIC and crashes
     const auto& imm = c.instruction.raw.imm[0];
     if (imm.size != 0 && random_.percent(50)) {
         const u64 value = random_.integer();

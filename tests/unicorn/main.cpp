@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random instructions and interrupts on Unicorn's processor and on vtsim's, in the modes that a user process of the host cannot enter.
-// Usage: unicorn [--cases N] [--seed S] [--classes real,protected,v86,long] [--only MNEMONIC] [--mode functional|warm|timing] [--mismatches M] [--list-forms yes] [--deviations yes]
+// Usage: unicorn [--cases N] [--seed S] [--classes real,protected,v86,long] [--only MNEMONIC] [--mode functional|warm|timing] [--mismatches M]
+//        [--forms FILE]: writes the forms of the instructions that were compared, one a line
+//        --list-forms: names the instructions of each class; --deviations: what Unicorn does otherwise than the manual, and how vtsim is checked instead
 #include <fmt/format.h>
 
 #include <cstdio>
 #include <exception>
 #include <map>
+#include <set>
 #include <stdexcept>
 #include <string>
 
+#include "cpu/isa/form.h"
+#include "differential/options.h"
 #include "unicorn/judge.h"
 
 namespace {
@@ -29,21 +34,9 @@ struct Options {
     std::string classes = "real,protected,v86,long";
     std::optional<ZydisMnemonic> only;
     cpu::Mode mode = cpu::Mode::functional;
+    std::string forms;
     bool list_forms = false, list_deviations = false;
 };
-
-ZydisMnemonic mnemonic_of(const std::string& name) {
-    for (const auto& row : differential::mnemonics())
-        if (name == ZydisMnemonicGetString(row.mnemonic)) return row.mnemonic;
-    throw std::runtime_error(fmt::format("--only {}: no such instruction in the table", name));
-}
-
-cpu::Mode mode_of(const std::string& name) {
-    if (name == "functional") return cpu::Mode::functional;
-    if (name == "warm") return cpu::Mode::warm;
-    if (name == "timing") return cpu::Mode::timing;
-    throw std::runtime_error(fmt::format("--mode {}: functional, warm or timing", name));
-}
 
 Options parse(int count, char** arguments) {
     Options options;
@@ -55,9 +48,10 @@ Options parse(int count, char** arguments) {
         else if (const std::string value = arguments[++i]; name == "--cases") options.cases = std::stoull(value);
         else if (name == "--seed") options.seed = std::stoull(value);
         else if (name == "--mismatches") options.mismatches = std::stoull(value);
-        else if (name == "--only") options.only = mnemonic_of(value);
+        else if (name == "--only") options.only = differential::mnemonic_of(value);
         else if (name == "--classes") options.classes = value;
-        else if (name == "--mode") options.mode = mode_of(value);
+        else if (name == "--forms") options.forms = value;
+        else if (name == "--mode") options.mode = differential::mode_of(value);
         else throw std::runtime_error("unknown option " + name);
     }
     return options;
@@ -89,7 +83,7 @@ bool overwrites_code(const Case& c, Memories& memories) {
     return false;
 }
 
-void run_case(Generator& generator, Processors& p, u64 number, Tally& tally) {
+void run_case(Generator& generator, Processors& p, u64 number, Tally& tally, std::set<std::string>* forms) {
     const Case c = generator.make();
     ++tally.cases;
     Outcome expected = c.interrupt ? p.reference.deliver(c.start, *c.interrupt) : p.reference.step(c.start, c.branches(), c.port);
@@ -107,6 +101,7 @@ void run_case(Generator& generator, Processors& p, u64 number, Tally& tally) {
     if (c.interrupt) ++tally.interrupts;
     else ++tally.executed[c.name()];
     if (expected.end == End::exception) ++tally.exceptions;
+    else if (forms != nullptr && !c.interrupt) forms->insert(cpu::isa::form_of(c.instruction, c.operands));
     Judged judged{c, expected, actual, p.memories};
     const auto lines = judge(judged, tally.applied);
     if (!p.memories.equal()) p.memories.forget();
@@ -117,10 +112,10 @@ void run_case(Generator& generator, Processors& p, u64 number, Tally& tally) {
     for (const auto& line : lines) fmt::print("    {}\n", line);
 }
 
-u64 run_world(const Options& options, const WorldName& world, Processors& processors) {
+u64 run_world(const Options& options, const WorldName& world, Processors& processors, std::set<std::string>& forms) {
     Generator generator{options.seed, world.world, options.only, processors.memories};
     Tally tally;
-    for (u64 number = 0; number < options.cases && tally.mismatched < options.mismatches; ++number) run_case(generator, processors, number, tally);
+    for (u64 number = 0; number < options.cases && tally.mismatched < options.mismatches; ++number) run_case(generator, processors, number, tally, options.forms.empty() ? nullptr : &forms);
     u64 never = 0;
     for (const auto mnemonic : generator.chosen()) never += tally.executed[ZydisMnemonicGetString(mnemonic)] == 0 ? 1 : 0;
     fmt::print("{}: {} cases ({} interrupts, {} with an exception, {} outside of memory); {} mnemonics, {} of them never executed; {} mismatches\n", world.name, tally.cases, tally.interrupts,
@@ -155,9 +150,11 @@ int run(const Options& options) {
         return 0;
     }
     u64 mismatches = 0;
+    std::set<std::string> forms;
     for (const auto& world : worlds)
-        if (("," + options.classes + ",").find(std::string(",") + world.name + ",") != std::string::npos) mismatches += run_world(options, world, *processors);
+        if (("," + options.classes + ",").find(std::string(",") + world.name + ",") != std::string::npos) mismatches += run_world(options, world, *processors, forms);
     for (const auto& line : processors->subject.log()) fmt::print("{}\n", line);
+    differential::write_forms(options.forms, forms);
     return mismatches == 0 ? 0 : 1;
 }
 

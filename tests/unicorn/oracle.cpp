@@ -174,6 +174,9 @@ u8* UnicornProcessor::at(u64 address) { return address < room_end ? low_.get() +
 
 void UnicornProcessor::write_code(u64 address, std::span<const u8> bytes) {
     std::copy(bytes.begin(), bytes.end(), at(address));
+    // Translations are found by linear address: without paging, as the last case's page tables may not lead there.
+    std::memcpy(context_, initial_.data(), initial_.size());
+    expect(uc_context_restore(engine_, context_), "uc_context_restore");
     uc_ctl_remove_cache(engine_, address, address + bytes.size());
 }
 

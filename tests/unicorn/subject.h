@@ -23,7 +23,7 @@ public:
 private:
     void load(const arch::State& start);
 
-    test::CoreBench bench_{test::CodeMode::real};
+    test::CoreBench bench_{test::CodeMode::real, test::every_feature_params()};
     std::optional<cpu::events::Delivery> event_;
 };
 
