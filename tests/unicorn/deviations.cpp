@@ -29,7 +29,8 @@ Verdict accept_fault(Judged& j, Vector vector, u32 error_code = 0) {
 
 // Complete, whether a single-step trap follows or not.
 bool done(const Judged& j) { return j.expected.end == End::done || (j.expected.vector == static_cast<int>(Vector::db) && !j.expected.software); }
-bool is(const Judged& j, ZydisMnemonic mnemonic) { return !j.c.interrupt && j.c.mnemonic() == mnemonic; }
+bool not_fetched(const Judged& j) { return j.expected.vector == static_cast<int>(Vector::pf) && j.expected.state.cr2 - j.c.linear < j.c.code.size() + 0x1000 && (j.expected.error_code & 16) != 0; }
+bool is(const Judged& j, ZydisMnemonic mnemonic) { return !j.c.interrupt && j.c.mnemonic() == mnemonic && !not_fetched(j); }
 bool real_or_v86(const arch::State& s) { return !s.protected_mode() || s.virtual8086(); }
 
 Verdict want_undefined(Judged& j) {
@@ -97,6 +98,43 @@ unsigned frame_slots(const Judged& j) {
 }
 
 constexpr Deviation rows[] = {
+    {"the next instruction", "is fetched, to see that this one has ended: its translation is marked as accessed", "SDM vol. 3, \"Accessed and Dirty Flags\"", "entries for the next instruction's address may differ in their accessed flag",
+     [](Judged& j) {
+         if ((j.c.start.cr0 & arch::cr0::pg) == 0 || j.expected.end != End::done) return Verdict::none;
+         const u64 linear = j.expected.state.code64() ? j.expected.state.rip : static_cast<u32>(j.expected.state.segment[arch::cs].base + j.expected.state.rip);
+         bool mended = false;
+         for (u64 level = 0, table = page_tables; level < 4; ++level, table += 0x1000) {
+             const u64 at = table + (linear >> (39 - 9 * level) & 511) * 8;
+             if (((*j.memories.reference_.at(at) ^ *j.memories.subject_.at(at)) & 0x20) == 0) continue;
+             *j.memories.reference_.at(at) ^= 0x20;
+             mended = true;
+         }
+         return mended ? Verdict::mended : Verdict::none;
+     }},
+    {"walks that fault", "mark the upper entries as accessed", "SDM vol. 3, \"Accessed and Dirty Flags\": for entries that are used for a translation", "the accessed flags of paging-structure entries may differ after a page fault",
+     [](Judged& j) {
+         if ((j.c.start.cr0 & arch::cr0::pg) == 0 || j.expected.vector != static_cast<int>(Vector::pf) || j.actual.vector != j.expected.vector) return Verdict::none;
+         for (u64 at = page_tables; at < page_tables + 0x4000; at += 8) *j.memories.reference_.at(at) = static_cast<u8>((*j.memories.reference_.at(at) & ~0x20) | (*j.memories.subject_.at(at) & 0x20));
+         return Verdict::mended;
+     }},
+    {"CMPS with two page faults", "reads the second operand first", "SDM vol. 2, \"CMPS/CMPSB/CMPSW/CMPSD/CMPSQ\" leaves the order open", "any of the two addresses",
+     [](Judged& j) {
+         const auto category = j.c.interrupt ? ZYDIS_CATEGORY_INVALID : j.c.instruction.meta.category;
+         if (category != ZYDIS_CATEGORY_STRINGOP || j.expected.vector != static_cast<int>(Vector::pf) || j.actual.vector != j.expected.vector || j.c.repeated()) return Verdict::none;
+         j.expected.state.cr2 = j.actual.state.cr2;
+         j.expected.error_code = j.actual.error_code;
+         return Verdict::mended;
+     }},
+    {"LSS, LFS and LGS with REX.W", "load a 32-bit offset", "SDM vol. 2, \"LDS/LES/LFS/LGS/LSS\": m16:64", "not compared",
+     [](Judged& j) {
+         const bool loads = is(j, ZYDIS_MNEMONIC_LSS) || is(j, ZYDIS_MNEMONIC_LFS) || is(j, ZYDIS_MNEMONIC_LGS);
+         return loads && j.c.instruction.operand_width == 64 ? Verdict::accepted : Verdict::none;
+     }},
+    {"SYSRET and SYSEXIT in compatibility mode", "SYSRET runs", "SDM vol. 2, \"SYSRET\": #UD outside 64-bit mode", "#UD",
+     [](Judged& j) {
+         if (!is(j, ZYDIS_MNEMONIC_SYSRET) || j.c.start.code64()) return Verdict::none;
+         return want_undefined(j);
+     }},
     {"EXT in error codes", "never sets it", "SDM vol. 3, \"Error Code\": set for events that no INT instruction causes", "set",
      [](Judged& j) {
          if (!j.c.interrupt || done(j) || !j.c.start.protected_mode() || j.expected.vector < static_cast<int>(Vector::ts) || j.expected.vector > static_cast<int>(Vector::gp)) return Verdict::none;
@@ -118,6 +156,12 @@ constexpr Deviation rows[] = {
      "not here: the comparison with the host executes it", [](Judged& j) { return is(j, ZYDIS_MNEMONIC_CRC32) && j.c.size != CodeSize::protected32 && j.c.size != CodeSize::long64 ? Verdict::accepted : Verdict::none; }},
     {"CRC32 and CR0", "obeys CR0.EM and CR0.TS", "SDM vol. 2, \"CRC32\": a general-purpose instruction", "not compared",
      [](Judged& j) { return is(j, ZYDIS_MNEMONIC_CRC32) && (j.c.start.cr0 & (arch::cr0::em | arch::cr0::ts)) != 0 ? Verdict::accepted : Verdict::none; }},
+    {"CR0.NW without CR0.CD", "loads them", "SDM vol. 2, \"MOV - Move to/from Control Registers\": #GP(0) for an invalid combination", "#GP(0)",
+     [](Judged& j) {
+         if (!is(j, ZYDIS_MNEMONIC_MOV) || !done(j) || (j.expected.state.cr0 & (arch::cr0::nw | arch::cr0::cd)) != arch::cr0::nw) return Verdict::none;
+         want_fault(j, Vector::gp);
+         return Verdict::mended;
+     }},
     {"PUSHFD in virtual-8086 mode", "pushes VM and RF as they are", "SDM vol. 2, \"PUSHF/PUSHFD/PUSHFQ\": both are 0 in the image", "0",
      [](Judged& j) {
          if (!is(j, ZYDIS_MNEMONIC_PUSHFD) || !done(j)) return Verdict::none;
@@ -201,6 +245,13 @@ constexpr Deviation rows[] = {
          const bool wide = is(j, ZYDIS_MNEMONIC_RET) && j.c.operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && (j.c.operands[0].imm.value.u & 0x8000) != 0;
          return wide && (stack_mask(j.c.start) != 0xffff || j.c.far()) ? Verdict::accepted : Verdict::none;
      }},
+    {"call gates to conforming code", "load CS with the segment's DPL as RPL", "SDM vol. 2, \"CALL\": CS(RPL) is the CPL", "RPL = CPL",
+     [](Judged& j) {
+         auto& e = j.expected.state;
+         if (!is(j, ZYDIS_MNEMONIC_CALL) || !j.c.far() || !done(j) || gate_of(j) == 0 || !e.segment[arch::cs].conforming()) return Verdict::none;
+         e.segment[arch::cs].selector = static_cast<u16>((e.segment[arch::cs].selector & 0xfffc) | e.cpl);
+         return Verdict::mended;
+     }},
     {"accessed bit of CS and SS", "does not set it in far transfers and events", "SDM vol. 3, \"Code- and Data-Segment Descriptor Types\"", "vtsim must have set it, in the table and in the register",
      [](Judged& j) {
          bool mended = false;
@@ -240,10 +291,12 @@ constexpr Deviation rows[] = {
      }},
     {"frames beyond the stack limit", "pushes them", "SDM vol. 2, \"INT n/INTO/INT3/INT1\": #SS(EXT), on a new stack #SS(selector + EXT)", "limits.cpp says which frame must fault; registers must be as before",
      [](Judged& j) {
-         if (!j.c.interrupt || !done(j) || !j.c.start.protected_mode() || j.c.start.long_mode_active()) return Verdict::none;
-         if (!frame_violates(j.expected.state, frame_slots(j), type_of(gate_of(j)) >= 8 ? 4 : 2)) return Verdict::none;
-         const u16 selector = j.expected.state.cpl == j.c.start.cpl ? u16{0} : j.expected.state.segment[arch::ss].selector;
-         return accept_fault(j, Vector::ss, (selector & 0xfffcU) | 1);
+         const bool inner = j.expected.state.cpl < j.c.start.cpl, call = is(j, ZYDIS_MNEMONIC_CALL) && j.c.far() && inner;
+         if ((!j.c.interrupt && !call) || !done(j) || !j.c.start.protected_mode() || j.c.start.long_mode_active()) return Verdict::none;
+         const u64 gate = gate_of(j);
+         if (!frame_violates(j.expected.state, call ? 4 + static_cast<unsigned>(gate >> 32 & 31) : frame_slots(j), type_of(gate) >= 8 ? 4 : 2)) return Verdict::none;
+         const u16 selector = inner ? j.expected.state.segment[arch::ss].selector : u16{0};
+         return accept_fault(j, Vector::ss, (selector & 0xfffcU) | (call ? 0 : 1));
      }},
     {"handlers beyond the limit", "enters them", "SDM vol. 2, \"INT n/INTO/INT3/INT1\": #GP(EXT)", "#GP(EXT) when Unicorn's new EIP lies beyond the limit",
      [](Judged& j) {
@@ -323,7 +376,7 @@ constexpr Deviation rows[] = {
      }},
     {"prefetches of registers", "0F 0D and 0F 18 with a register are undefined opcodes", "SDM vol. 2, \"PREFETCHh\", \"NOP\": reserved NOPs", "completes and changes nothing",
      [](Judged& j) {
-         if (j.c.interrupt || !(is(j, ZYDIS_MNEMONIC_NOP) || j.c.instruction.meta.category == ZYDIS_CATEGORY_PREFETCH) || j.c.instruction.raw.modrm.mod != 3 || done(j)) return Verdict::none;
+         if (j.c.interrupt || !(is(j, ZYDIS_MNEMONIC_NOP) || j.c.instruction.meta.category == ZYDIS_CATEGORY_PREFETCH) || j.c.instruction.raw.modrm.mod != 3 || j.expected.vector != static_cast<int>(Vector::ud)) return Verdict::none;
          j.expected.state = j.c.start;
          j.expected.state.rip += j.c.code.size();
          j.expected.end = j.actual.end, j.expected.vector = j.actual.vector == static_cast<int>(Vector::db) ? j.actual.vector : no_vector;
@@ -361,7 +414,7 @@ constexpr Deviation rows[] = {
          const auto& cs = j.expected.state.segment[arch::cs];
          if (!j.c.branches() || !done(j) || j.expected.state.code64() || j.expected.state.rip <= cs.limit || j.c.mnemonic() == ZYDIS_MNEMONIC_SYSRET || j.c.mnemonic() == ZYDIS_MNEMONIC_SYSEXIT) return Verdict::none;
          const bool falls = j.expected.state.rip == j.c.start.rip + j.c.code.size() && !j.c.far();
-         if (falls && (j.actual.vector == no_vector || j.c.operands[0].imm.value.u != 0)) return Verdict::none;       // not taken: what comes next faults
+         if (falls && (j.actual.vector != static_cast<int>(Vector::gp) || j.c.operands[0].imm.value.u != 0)) return Verdict::none;       // not taken: what comes next faults
          const bool returns = j.c.interrupt_return() || j.c.mnemonic() == ZYDIS_MNEMONIC_RET;
          if (j.c.far() && !returns && !real_or_v86(j.c.start) && gate_of(j) == 0) return Verdict::none;
          return accept_fault(j, Vector::gp);

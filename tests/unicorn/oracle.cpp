@@ -13,10 +13,11 @@
 namespace vtsim::unicorn {
 namespace {
 
-constexpr u64 pad_start = 0x20'0000, pad_bytes = 0x4000;                          // of Unicorn alone: what starts the delivery of an event
-constexpr u64 control_block = pad_start + 0x1000, host_save = pad_start + 0x2000, nowhere = pad_start + 0x3000;
+// Memory of Unicorn alone: what starts the delivery of an event, and what empties the TLB.
+constexpr u64 pad_start = 0x20'0000, pad_bytes = 0x7000;
+constexpr u64 flush_code = pad_start + 0x800, control_block = pad_start + 0x1000, host_save = pad_start + 0x2000, nowhere = pad_start + 0x3000, pad_tables = pad_start + 0x4000;
 constexpr u64 longest_repeat = 70'000;
-constexpr int invalid_opcode = 6;
+constexpr int invalid_opcode = 6, general_protection = 13, page_fault = 14;
 constexpr std::size_t header = 16;                                               // of uc_context, in front of the structure
 
 void expect(uc_err error, const char* what) {
@@ -241,10 +242,6 @@ void UnicornProcessor::run(u64 rip, Outcome& outcome) {
     stuck_ = stopped_ = false;
     io_.clear();
     expect(uc_context_restore(engine_, context_), "uc_context_restore");
-    if ((image().cr[0] & arch::cr0::pg) != 0) {                      // what was written behind its back
-        u64 cr3 = image().cr[3];
-        uc_reg_write(engine_, UC_X86_REG_CR3, &cr3);
-    }
     if (sigsetjmp(after_abort, 1) != 0) {
         may_abort = 0;
         open();                                                      // what has aborted stays where it is
@@ -258,13 +255,45 @@ void UnicornProcessor::run(u64 rip, Outcome& outcome) {
     if (outcome.vector != no_vector) outcome.end = End::exception;
     // What cannot be fetched afterwards does not matter.
     else if (stuck_ || (error != UC_ERR_OK && error != UC_ERR_FETCH_UNMAPPED && error != UC_ERR_FETCH_PROT)) outcome.end = End::outside;
+    const u64 rip_before = outcome.state.rip, cr2_before = outcome.state.cr2;
     read(outcome);
     outcome.io = io_;
+    // A fault of the fetch that comes next.
+    const bool of_fetch = outcome.vector == page_fault || outcome.vector == general_protection;
+    if (of_fetch && !outcome.software && outcome.state.rip != rip_before && (outcome.state.cr0 & arch::cr0::pg) != 0) {
+        outcome.end = End::done;
+        outcome.vector = no_vector;
+        outcome.state.cr2 = cr2_before;
+    }
+}
+
+// Page tables are written behind its back, and nothing of the API empties the TLB: MOV CR3 does. It runs with page tables of its own, which mark nothing as accessed.
+void UnicornProcessor::forget_translations() {
+    constexpr u8 mov_cr3[] = {0x0f, 0x22, 0xd8, 0xf4};
+    constexpr u64 present_writable = 3, large = 0x80, touched = 0x60;
+    const auto entry = [&](u64 at, u64 value) { std::memcpy(pad_.get() + (at - pad_start), &value, sizeof value); };
+    std::memcpy(pad_.get() + (flush_code - pad_start), mov_cr3, sizeof mov_cr3);
+    entry(pad_tables, (pad_tables + 0x1000) | present_writable | touched);
+    entry(pad_tables + 0x1000, (pad_tables + 0x2000) | present_writable | touched);
+    entry(pad_tables + 0x2008, pad_start | present_writable | touched | large);
+    arch::State s;
+    s.cr0 = arch::cr0::pe | arch::cr0::pg | 0x10;
+    s.cr3 = s.gpr[arch::rax] = pad_tables;
+    s.cr4 = arch::cr4::pae;
+    s.efer = arch::efer::lme | arch::efer::lma;
+    s.segment[arch::cs] = {0, ~u32{0}, 0xa09b, 0x8};
+    s.segment[arch::ss] = {0, ~u32{0}, 0xc093, 0x10};
+    s.rip = start_ = flush_code;
+    repeats_ = false;
+    load(s);
+    Outcome ignored;
+    run(flush_code, ignored);
 }
 
 Outcome UnicornProcessor::step(const arch::State& start, bool branch, const Port& port) {
     Outcome outcome;
     outcome.state = start;
+    if ((start.cr0 & arch::cr0::pg) != 0) forget_translations();
     load(start);
     port_ = port;
     repeats_ = !branch;
@@ -313,6 +342,7 @@ void UnicornProcessor::write_launch_pad(const arch::State& target, u8 vector) {
 Outcome UnicornProcessor::deliver(const arch::State& start, u8 vector) {
     Outcome outcome;
     outcome.state = start;
+    if ((start.cr0 & arch::cr0::pg) != 0) forget_translations();
     write_launch_pad(start, vector);
     // Everything that VMRUN does not load is the target's already.
     arch::State launch = start;

@@ -38,6 +38,7 @@ private:
     void load(const arch::State& s);
     void read(Outcome& outcome);
     void run(u64 rip, Outcome& outcome);
+    void forget_translations();
     void write_launch_pad(const arch::State& target, u8 vector);
 
     static void on_interrupt(uc_engine*, u32 number, void* self);

@@ -34,7 +34,7 @@ public:
     void forget();                                                   // what Unicorn's has and vtsim's has not
     [[nodiscard]] std::vector<std::string> differences();
     [[nodiscard]] static bool inside(u64 address, u64 bytes) {
-        return address + bytes <= room_end || (address >= top_start && address + bytes <= top_end);
+        return (address < room_end && address + bytes <= room_end) || (address >= top_start && address < top_end && address + bytes <= top_end);
     }
 
     UnicornProcessor& reference_;

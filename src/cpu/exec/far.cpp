@@ -320,7 +320,7 @@ Event far_return(Core& core, const MicroOp& op) {
     core.s.rip = ip.value;
     const u64 mask = to_64 ? ~u64{0} : stack.default_big() ? 0xffff'ffff : 0xffff;
     const u64 released = sp.value + op.imm;
-    core.s.gpr[arch::rsp] = to_64 || stack.default_big() ? released & mask : (core.s.gpr[arch::rsp] & ~mask) | (released & mask);
+    core.s.gpr[arch::rsp] = to_64 || stack.default_big() ? released & mask : (old_rsp & ~mask) | (released & mask);
     drop_inner_segments(core, rpl);
     finish(core);
     return {};
