@@ -147,6 +147,7 @@ TEST_P(DataBreakpoint, TrapsAfterTheInstructionThatTouchesOneOfItsBytes) {
             for (const unsigned length : {1U, 2U, 4U, 8U}) {
                 Bench bench;
                 bench.core.set_mode(GetParam());
+                bench.s().cr4 |= arch::cr4::osfxsr;
                 // DR3 is not aligned: its low bits do not count.
                 bench.arm(3, watched + length - 1, enabled(3, kind, length));
                 for (int distance = -18; distance <= 10; ++distance) {

@@ -9,9 +9,9 @@
 namespace vtsim::test {
 namespace {
 
-constexpr unsigned lines = 8;
+constexpr unsigned lines = 6;          // so few that the code of all fits into one line
 
-// Cycles of eight accesses to lines that are in no cache, one after another, then HLT.
+// Cycles of accesses to lines that are in no cache, one after another, then LFENCE, which waits for them, and HLT.
 u64 cycles_of(const std::vector<u8>& access, u8 modrm_step) {
     CoreBench bench{CodeMode::long64, every_feature_params()};
     auto& s = bench.s();
@@ -26,7 +26,7 @@ u64 cycles_of(const std::vector<u8>& access, u8 modrm_step) {
         bench.poke<u32>(at, i * 64);
         at += 4;
     }
-    bench.poke<u8>(at, 0xf4);
+    for (const int byte : {0x0f, 0xae, 0xe8, 0xf4}) bench.poke<u8>(at++, static_cast<u8>(byte));
     s.rip = CoreBench::code;
     bench.core.state_changed();
     for (unsigned activations = 0; !bench.core.halted && activations < 100; ++activations) {
