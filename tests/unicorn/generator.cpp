@@ -27,7 +27,7 @@ arch::SegmentRegister segment_number(ZydisRegister reg) {
 }
 
 // Instructions that Unicorn's processor does not have, whatever its model: the comparison with the host covers them.
-constexpr ZydisMnemonic absent[] = {ZYDIS_MNEMONIC_ADCX, ZYDIS_MNEMONIC_ADOX, ZYDIS_MNEMONIC_MOVBE, ZYDIS_MNEMONIC_POPCNT};
+constexpr ZydisMnemonic absent[] = {ZYDIS_MNEMONIC_ADCX, ZYDIS_MNEMONIC_ADOX, ZYDIS_MNEMONIC_CLFLUSH, ZYDIS_MNEMONIC_CLFLUSHOPT, ZYDIS_MNEMONIC_MOVBE, ZYDIS_MNEMONIC_POPCNT};
 
 u64 low(u64 value, unsigned bits) { return value & low_bits(bits); }
 
@@ -100,6 +100,7 @@ void Generator::collect(CodeSize size, std::optional<ZydisMnemonic> only) {
         std::vector<Form> forms;
         for (const auto& encoding : encodings) {
             if (is_vex(encoding.map)) continue;
+            if (mnemonic == ZYDIS_MNEMONIC_CRC32 && encoding.operand_size) continue;        // QEMU's translator takes 66H for the mandatory prefix, in place of F2H
             forms.push_back({encoding, mnemonic});
             const bool moves_segment = encoding.map == Encoding::Map::one_byte && (encoding.opcode == 0x8e || encoding.opcode == 0x07 || encoding.opcode == 0x17 || encoding.opcode == 0x1f);
             const bool pops = encoding.map == Encoding::Map::two_bytes && (encoding.opcode == 0xa1 || encoding.opcode == 0xa9);
