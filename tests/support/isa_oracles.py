@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-BITS = {"host": 1, "unicorn": 2, "qemu": 4, "kvm": 8}
+BITS = {"host": 1, "unicorn": 2, "qemu": 4, "kvm": 8, "bochs": 16}
 
 
 def main():

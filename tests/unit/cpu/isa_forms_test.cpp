@@ -49,6 +49,17 @@ TEST(InstructionForms, AreAllExecuted) {
     for (const auto& form : forms()) EXPECT_EQ(form.implemented, form.widths) << form.extension << ": " << form.text;
 }
 
+// A new form without an oracle does not go unseen: run scripts/isa-oracles, or say why there is none (isa/oracles.cpp).
+TEST(InstructionForms, HaveAnOracleOrAReason) {
+    std::size_t compared = 0;
+    for (const auto& form : forms()) {
+        compared += oracles_of(form.text) != 0 ? 1U : 0U;
+        EXPECT_TRUE(oracles_of(form.text) != 0 || !untested_reason(form.text).empty()) << form.extension << ": " << form.text;
+    }
+    EXPECT_GT(compared * 100, forms().size() * 95);
+    EXPECT_EQ(oracle_names(oracles_of("add r32, m32")).substr(0, 4), "host");
+}
+
 TEST(InstructionForms, AreThoseOfTheManuals) {
     EXPECT_GT(forms().size(), 2500U);
     std::set<std::string> extensions, mnemonics;
