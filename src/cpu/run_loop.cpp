@@ -163,7 +163,8 @@ Next follow(Core& core, const MicroOp& terminal, Link& link) {
     const u64 linear = core.s.gpr[arch::State::code_page_register] + link.target;
     (void)terminal;
     core.s.rip = linear;
-    if (core.attention) [[unlikely]] return nullptr;
+    // The single-step trap comes before a fault of the target's fetch. SDM vol. 3, "Priority Among Concurrent Events".
+    if (core.attention || (core.s.rflags & arch::rflags::tf) != 0) [[unlikely]] return nullptr;
     if (!canonical(linear)) [[unlikely]] return enter(core);
     const u32 empties = core.blocks.empties;
     // In the same page no fetch asks for a translation again, whether the link is there already or not.

@@ -81,6 +81,8 @@ std::vector<std::string> judge(Judged& j, std::span<u64> applied) {
     }
     Differences d{"unicorn"};
     compare(d, j);
+    if (!d.lines.empty() && j.c.start.protected_mode())
+        for (const u32 error : {j.expected.error_code, j.actual.error_code}) d.lines.push_back(fmt::format("descriptor of error code {:#x}: {:016x}", error, descriptor_of_selector(j, static_cast<u16>(error))));
     return d.lines;
 }
 

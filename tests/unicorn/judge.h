@@ -29,6 +29,9 @@ struct Deviation {
 };
 [[nodiscard]] std::span<const Deviation> deviations();
 
+// The descriptor in GDT or LDT as vtsim's memory has it, whatever the limits are.
+[[nodiscard]] u64 descriptor_of_selector(const Judged& j, u16 selector);
+
 // What differs, one line each. Counts in `applied`, which has the size of deviations(), the rows that were used.
 [[nodiscard]] std::vector<std::string> judge(Judged& j, std::span<u64> applied);
 

@@ -252,7 +252,9 @@ void UnicornProcessor::run(u64 rip, Outcome& outcome) {
     const uc_err error = uc_emu_start(engine_, rip, nowhere, 0, 0);
     may_abort = 0;
     outcome.vector = error == UC_ERR_INSN_INVALID ? invalid_opcode : vector_;
-    if (outcome.vector != no_vector) outcome.end = End::exception;
+    const bool unmapped = error == UC_ERR_READ_UNMAPPED || error == UC_ERR_WRITE_UNMAPPED || error == UC_ERR_READ_PROT || error == UC_ERR_WRITE_PROT;
+    if (unmapped) outcome.end = End::outside;
+    else if (outcome.vector != no_vector) outcome.end = End::exception;
     // What cannot be fetched afterwards does not matter.
     else if (stuck_ || (error != UC_ERR_OK && error != UC_ERR_FETCH_UNMAPPED && error != UC_ERR_FETCH_PROT)) outcome.end = End::outside;
     const u64 rip_before = outcome.state.rip, cr2_before = outcome.state.cr2;
@@ -260,7 +262,7 @@ void UnicornProcessor::run(u64 rip, Outcome& outcome) {
     outcome.io = io_;
     // A fault of the fetch that comes next.
     const bool of_fetch = outcome.vector == page_fault || outcome.vector == general_protection;
-    if (of_fetch && !outcome.software && outcome.state.rip != rip_before && (outcome.state.cr0 & arch::cr0::pg) != 0) {
+    if (of_fetch && outcome.end == End::exception && !outcome.software && outcome.state.rip != rip_before && (outcome.state.cr0 & arch::cr0::pg) != 0) {
         outcome.end = End::done;
         outcome.vector = no_vector;
         outcome.state.cr2 = cr2_before;

@@ -31,6 +31,7 @@ constexpr u64 flat(u64 access, u64 flags) { return pack(0, 0xf'ffff, access, fla
 void Memories::fill(Random& random) {
     for (u64 at = 0; at < room_end; at += 8) put(at, random.percent(40) ? random.integer() : random.bits());
     for (u64 at = targets; at < targets_end; ++at) put(at, u8{0xf4});
+    for (u64 at = page_tables; at < page_tables + 0x4000; at += 8) put(at, u64{0});
     for (u64 at = top_start; at < top_end; at += 8) put(at, random.bits());
 }
 

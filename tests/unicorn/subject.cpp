@@ -23,7 +23,9 @@ void SimulatedProcessor::load(const arch::State& start) {
     core.halted = core.interrupt_shadow = core.task_switched = core.event_delivered = false;
     event_.reset();
     core.state_changed();
-    if ((start.cr0 & arch::cr0::pg) != 0) core.mmu.mov_cr3(start.cr3, false);
+    if ((start.cr0 & arch::cr0::pg) == 0) return;
+    core.mmu.mov_cr3(start.cr3, false);
+    core.state_changed();                                             // the context has another number now
 }
 
 Outcome SimulatedProcessor::step(const arch::State& start, const Port& port) {
@@ -44,12 +46,15 @@ Outcome SimulatedProcessor::step(const arch::State& start, const Port& port) {
     for (const auto& access : bench_.io.writes) outcome.io.push_back({access.port, access.size, true, access.value});
     if (core.end_cause() != cpu::EndCause::none) throw std::logic_error("vtsim's processor has ended");
     if (!event_) return outcome;
+    // A fault of the fetch that comes next, which a direct branch does already.
+    const bool of_fetch = event_->vector == static_cast<u8>(arch::Vector::pf) || event_->vector == static_cast<u8>(arch::Vector::gp);
+    if (of_fetch && event_->type == cpu::events::Type::hardware_exception && core.s.rip != start.rip && (core.s.cr0 & arch::cr0::pg) != 0) return outcome;
     outcome.end = End::exception;
     outcome.vector = event_->vector;
     outcome.error_code = event_->has_error_code ? event_->error_code : 0;
     outcome.software = event_->type != cpu::events::Type::hardware_exception;
     // A page fault's address is loaded when it is delivered.
-    if (event_->vector == static_cast<u8>(arch::Vector::pf)) outcome.state.cr2 = start.long_mode_active() ? core.fault.linear : static_cast<u32>(core.fault.linear);
+    if (!outcome.software && event_->vector == static_cast<u8>(arch::Vector::pf)) outcome.state.cr2 = start.long_mode_active() ? core.fault.linear : static_cast<u32>(core.fault.linear);
     return outcome;
 }
 

@@ -52,6 +52,17 @@ TEST(SingleStep, RepeatedInputStopsAfterEveryElement) {
     EXPECT_EQ(bench.peek<u32>(s.gpr[arch::rsp]), Bench::code);
 }
 
+// SDM vol. 3, "Priority Among Concurrent Events": traps on the previous instruction come before faults from fetching the next one.
+TEST(SingleStep, TrapOfABranchComesBeforeThePageFaultOfItsTarget) {
+    Bench bench;
+    constexpr u64 target = 0x60'0000, present = 1;
+    bench.poke<u64>(Bench::tables + 0x2000 + (target >> 21) * 8, (target | 0x87) & ~present);
+    bench.s().write_rflags(arch::rflags::one | arch::rflags::tf);
+    bench.step({0xe9, 0xfb, 0xff, 0x5e, 0x00});
+    EXPECT_EQ(bench.s().rip, Bench::handlers + 16);                // the handler of #DB, whose HLT is the next instruction
+    EXPECT_EQ(bench.peek<u64>(bench.s().gpr[arch::rsp]), target);
+}
+
 // SDM vol. 3, "Code- and Data-Segment Descriptor Types": loading sets the bit; the register must not lack it, as VM entry wants it there.
 TEST(HiddenPart, OfACodeSegmentIsAccessedAfterAFarJump) {
     Bench bench{CodeMode::protected32};
