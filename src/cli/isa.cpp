@@ -101,6 +101,18 @@ std::string form_list(const Forms& forms, const std::vector<std::string>& mnemon
     return out;
 }
 
+std::string untested_list(const Forms& forms) {
+    std::map<std::string, std::string> by_reason;
+    for (const auto& form : forms) {
+        if (cpu::isa::oracles_of(form.text) != 0) continue;
+        auto& list = by_reason[std::string{cpu::isa::untested_reason(form.text)}];
+        list += (list.empty() ? "`" : ", `") + form.text + '`';
+    }
+    std::string out;
+    for (const auto& [reason, list] : by_reason) out += fmt::format("- {}: {}\n", reason, list);
+    return out;
+}
+
 // Mnemonics with what all their forms were compared with; those whose forms differ in that are told form by form in `vtsim isa MNEMONIC`.
 std::string markdown(const Forms& forms, const std::string& preset) {
     std::string out = "# Instructions\n\nEvery instruction and form that the engine has, by the extension of the instruction set that brings it, and what the forms were compared with.\n"
@@ -109,6 +121,7 @@ std::string markdown(const Forms& forms, const std::string& preset) {
     out += fmt::format("\"shown\": CPUID shows the extension with the preset `{}`. Without it, its instructions raise #UD.\n\n", preset);
     out += extension_table(forms, true) + "\n";
     for (const auto& oracle : cpu::isa::oracles()) out += fmt::format("- **{}**: {}\n", oracle.name, oracle.meaning);
+    out += "\n## Forms without an oracle\n\n" + untested_list(forms);
     for (const auto& [extension, totals] : by_extension(forms)) {
         out += fmt::format("\n## {}\n\n| instruction | forms | compared with |\n|---|--:|---|\n", extension);
         std::map<std::string, std::pair<std::size_t, std::map<u8, std::size_t>>> instructions;

@@ -285,6 +285,16 @@ TEST_F(Commands, ClassifySensitiveInstructions) {
     EXPECT_THAT(run("isa --sensitive --set features.vmx=false").out, AllOf(HasSubstr("so it fails"), HasSubstr("\nVMX: the processor has none.\n")));
 }
 
+TEST_F(Commands, PrintThePageOfInstructions) { EXPECT_EQ(run("isa --markdown").out, contents_of(VTSIM_DOCS "/isa.md")) << "vtsim isa --markdown > docs/isa.md"; }
+
+TEST_F(Commands, ListTheFormsOfAnInstruction) {
+    const auto result = run("isa fisttp add");
+    EXPECT_EQ(result.status, 0);
+    EXPECT_NE(result.out.find("fisttp m64"), std::string::npos) << result.out;
+    EXPECT_NE(result.out.find("host"), std::string::npos);
+    expect_bad_input(run("isa fistp2"), "there is no instruction 'fistp2'; did you mean 'fistp'?");
+}
+
 TEST_F(Commands, PrintThePageOfSensitiveInstructions) { EXPECT_EQ(run("isa --sensitive --markdown").out, contents_of(VTSIM_DOCS "/sensitive.md")) << "vtsim isa --sensitive --markdown > docs/sensitive.md"; }
 
 TEST_F(BadInput, SensitiveInstructionsNeedTheGuestProgram) {

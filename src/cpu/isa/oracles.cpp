@@ -40,8 +40,7 @@ constexpr Reason reasons[] = {
     {" prefetch prefetchwt1 clwb serialize ", "no effect that a program could see"},
     {" rdrand rdseed rdpmc rdpid rdpkru wrpkru ", "compared with the manual: random numbers, and what neither the host nor Unicorn has"},
     {" cvtpi2ps ", "goes over to MMX with a memory operand on Intel's processors only: compared with the manual"},
-    {" call lar lfs lgs lldt lsl lss mov sldt smsw str arpl push ", "a form of an instruction whose other forms are compared; no emulator at hand executes it as the manual says"},
-    {" invept invpcid vmread vmwrite rdfsbase rdgsbase wrfsbase wrgsbase ", "a form of an instruction whose 64-bit form is compared"},
+    {" call lar lfs lgs lldt lsl lss mov sldt smsw str arpl push invept invpcid vmread vmwrite rdfsbase rdgsbase wrfsbase wrgsbase ", "other forms of the instruction are compared"},
 };
 
 }  // namespace
