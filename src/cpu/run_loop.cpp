@@ -29,8 +29,12 @@ u32 instruction_breakpoint(const Core& core, u64 completed, u64 linear) {
 // There is no block at RIP: its fetch faults or exits.
 void refuse_fetch(Core& core, arch::Event event) {
     core.drop_block();
-    // A breakpoint on the instruction comes before what is wrong with its fetch.
-    if (const u32 matched = core.breakpoints.any() && core.breakpoint_hits == 0 ? instruction_breakpoint(core, core.instructions(), core.linear_rip()) : 0; matched != 0) {
+    // What the instruction before has met traps first; a breakpoint on this one comes before what is wrong with its fetch.
+    if (core.breakpoint_hits != 0) {
+        core.attention = true;
+        return;
+    }
+    if (const u32 matched = core.breakpoints.any() ? instruction_breakpoint(core, core.instructions(), core.linear_rip()) : 0; matched != 0) {
         core.fault.qualification = matched;
         event = arch::exception(arch::Vector::db);
     }

@@ -182,7 +182,7 @@ def main():
     parser.add_argument("--program", type=Path, default=HERE.parents[1] / "build/release/vtsim", help="the vtsim to run (default: %(default)s)")
     parser.add_argument("--document", type=Path, metavar="FILE", help="write the results there, as docs/conformance.md")
     parser.add_argument("--forms", type=Path, metavar="FOLDER", help="write there the instruction forms that each passing case decoded (for scripts/isa-oracles)")
-    parser.add_argument("--timeout", type=int, default=900, metavar="SECONDS", help="for one run (default: %(default)s)")
+    parser.add_argument("--timeout", type=int, default=3600, metavar="SECONDS", help="for one run (default: %(default)s)")
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count(), help="runs at the same time (default: %(default)s)")
     parser.add_argument("--list", action="store_true", help="print the names of the cases and end")
     options = parser.parse_args()

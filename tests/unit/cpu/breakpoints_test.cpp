@@ -146,8 +146,8 @@ TEST_P(DataBreakpoint, TrapsAfterTheInstructionThatTouchesOneOfItsBytes) {
         for (const Kind kind : {write, access}) {
             for (const unsigned length : {1U, 2U, 4U, 8U}) {
                 Bench bench;
-                bench.core.set_mode(GetParam());
                 bench.s().cr4 |= arch::cr4::osfxsr;
+                bench.core.set_mode(GetParam());
                 // DR3 is not aligned: its low bits do not count.
                 bench.arm(3, watched + length - 1, enabled(3, kind, length));
                 for (int distance = -18; distance <= 10; ++distance) {
@@ -200,6 +200,16 @@ TEST(DataBreakpoints, OfAnInstructionThatFaultsAreLost) {
     EXPECT_EQ(bench.run({0xa5}).vector, pf);                                             // movsd: the source is read first
     EXPECT_EQ(bench.status(), 0U);
     EXPECT_EQ(bench.core.breakpoint_hits, 0U);
+}
+
+TEST(DataBreakpoints, OfABranchTrapBeforeAFaultOfItsTargetsFetch) {
+    Bench bench;
+    bench.poke<u64>(CoreBench::tables + 0x2000 + 8 * (absent >> 21), 0);
+    bench.arm(0, CoreBench::stack - 8, enabled(0, write, 8));
+    bench.s().gpr[arch::rax] = absent;
+    const auto result = bench.run({0xff, 0xd0});                                         // call rax
+    EXPECT_EQ(result.vector, db);
+    EXPECT_EQ(result.pushed_rip, absent);
 }
 
 TEST(DataBreakpoints, StopARepeatedInstructionAfterTheIteration) {
