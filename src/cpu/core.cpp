@@ -43,7 +43,9 @@ Core::Core(unsigned number, const CoreParams& parameters, const Surroundings& su
       decoder_(std::make_unique<BlockDecoder>(params.features)),
       analyser_(std::make_unique<timing::BlockAnalyser>(parameters.core, surroundings.costs, port.load_hit_latency())) {
     vmx = std::make_unique<vmx::Vmx>(params.vmx, processor_limits(params), s, memory, *environment_, stats);
-    apic = std::make_unique<apic::LocalApic>(params.apic, number, number == 0, params.core.frequency_hz, params.mmu.physical_address_bits, &stats);
+    apic::LocalApicParams apic_params = params.apic;
+    apic_params.x2apic = apic_params.x2apic && params.features.x2apic;
+    apic = std::make_unique<apic::LocalApic>(apic_params, number, number == 0, params.core.frequency_hz, params.mmu.physical_address_bits, &stats);
     apic->attach(apic::Wake{[](void* self) { static_cast<Core*>(self)->kick(); }, this});
     mmu.set_port({[](void* self, PhysicalAddress address, bool write) { return static_cast<Core*>(self)->port.walk(address, write); }, this});
     mmu.use_data_clock(data_clock);
@@ -83,6 +85,7 @@ void Core::set_mode(Mode mode) {
     functional_base_instructions_ = instructions();
     functional_base_cycles_ = now;
     if (mode == Mode::timing) model.resume_at(now);
+    settle_resume_flag();
     decode_mode.timed = mode != Mode::functional;
     decode_mode.warm = mode == Mode::warm;
     mmu.set_mode(mode == Mode::functional ? mmu::Mode::functional : mode == Mode::warm ? mmu::Mode::warm : mmu::Mode::timing);
@@ -146,11 +149,29 @@ void Core::context_changed() {
     decode_mode.task_switched = (s.cr0 & arch::cr0::ts) != 0;
     decode_mode.wait_traps = decode_mode.task_switched && (s.cr0 & arch::cr0::mp) != 0;
     decode_mode.sse_disabled = decode_mode.emulation || (s.cr4 & arch::cr4::osfxsr) == 0;
+    breakpoints_changed();
     segments_changed();
     privilege_changed();
 }
 
+void Core::breakpoints_changed() {
+    if ((s.dr[7] & 0xff) == 0 && !decode_mode.breakpoints) return;
+    if (breakpoints.compile(s.dr, (s.cr4 & arch::cr4::de) != 0)) {
+        const auto& pages = breakpoints.data_pages();
+        mmu.keep_out(std::span{pages.page}.first(pages.used));
+    }
+    decode_mode.breakpoints = breakpoints.any();
+    rebuild_mode_bits();
+}
+
+void Core::settle_resume_flag() {
+    // Between two iterations the repeated instruction is still to be resumed.
+    if (interrupted_string == linear_rip() && string_left_at == instructions()) s.rflags |= arch::rflags::rf;
+    else if (resume_flag_since != instructions()) s.rflags &= ~arch::rflags::rf;
+}
+
 void Core::state_changed() {
+    resume_flag_loaded();
     context_changed();
     attention = true;
 }
@@ -336,6 +357,7 @@ void Core::forget_events() {
     halted = false;
     interrupt_shadow = false;
     mtf_pending = false;
+    breakpoint_hits = 0;
     preemption_deadline = ~u64{0};
     pending_delivery.reset();
 }

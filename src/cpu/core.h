@@ -17,6 +17,7 @@
 #include "base/physical_memory.h"
 #include "base/stats/stats.h"
 #include "cpu/block_cache/block_cache.h"
+#include "cpu/breakpoints.h"
 #include "cpu/core_params.h"
 #include "cpu/core_stats.h"
 #include "cpu/guest_shares.h"
@@ -71,9 +72,10 @@ struct DecodeMode {
     bool wait_traps = false;       // CR0.MP and CR0.TS
     bool sse_disabled = false;     // CR0.EM or not CR4.OSFXSR
     bool avx_disabled = true;      // not CR4.OSXSAVE, not both SSE and AVX state in XCR0, real-address or virtual-8086 mode
+    bool breakpoints = false;      // one is enabled in DR7: a check stands before every instruction
     [[nodiscard]] u64 bits() const {
         return u64{code64} | u64{default32} << 1 | u64{stack32} << 2 | u64{timed} << 3 | u64{single_step} << 4 | u64{emulation} << 5 | u64{task_switched} << 6 |
-               u64{wait_traps} << 7 | u64{sse_disabled} << 8 | u64{warm} << 9 | u64{avx_disabled} << 10;
+               u64{wait_traps} << 7 | u64{sse_disabled} << 8 | u64{warm} << 9 | u64{avx_disabled} << 10 | u64{breakpoints} << 11;
     }
 };
 
@@ -149,14 +151,20 @@ public:
     [[nodiscard]] u64 tsc() const;                 // as RDTSC reads it outside VMX non-root operation: cycles() * ratio + tsc_offset
     [[nodiscard]] u64 rip_of(const MicroOp& op) const { return s.gpr[arch::State::code_page_register] + op.offset; }
     [[nodiscard]] u64 next_rip(const MicroOp& op) const { return truncate_rip(rip_of(op) + op.length); }
+    [[nodiscard]] u64 linear_rip() const { return decode_mode.code64 ? s.rip : static_cast<u32>(s.segment[arch::cs].base + s.rip); }   // of State::rip
     [[nodiscard]] u64 truncate_rip(u64 linear) const;     // linear instruction address -> RIP (minus CS.base, 16/32/64 bits)
     [[nodiscard]] bool code64() const { return decode_mode.code64; }
     DecodeMode decode_mode;
+
+    // SDM vol. 1, "Canonical Addressing": for an access or a branch by the paging mode, for a base or address that is only loaded by what the processor supports.
+    [[nodiscard]] bool canonical(u64 linear) const { return vtsim::canonical(linear) || ((s.cr4 & arch::cr4::la57) != 0 && canonical_base(linear)); }
+    [[nodiscard]] bool canonical_base(u64 linear) const { return sign_extend(linear, params.features.la57 ? 57 : 48) == linear; }
 
     // Derived state: call what fits after changing the state.
     void privilege_changed();      // CPL or RFLAGS.AC changed: tags
     void context_changed();        // CR0, CR3, CR4, XCR0, EFER, PKRU, EPT, VPID changed: paging context, decode mode, tags
     void segments_changed();       // CS or SS or RFLAGS.VM or a flat assumption changed: decode mode
+    void breakpoints_changed();    // DR0 to DR3, DR7 or CR4.DE changed: decode mode, translation cache
 
     // Memory operand of a micro-op. Segment checks included (#GP/#SS); faults park their details in `fault`.
     [[nodiscard]] u64 effective_address(const MicroOp& op) const;                               // offset, truncated to the address size
@@ -174,7 +182,10 @@ public:
     // Translates for a write and checks it without writing: what a multi-part instruction proves before it commits.
     arch::Event probe_write(u64 linear, unsigned bytes);
     arch::Event probe_write_system(u64 linear, unsigned bytes);
-    // Any size, any alignment, page crossings, MMIO. Privilege from `access`.
+    // What the processor itself reads and writes: descriptor tables, TSS, frames of events. Data breakpoints do not see it.
+    arch::Event read_tables(u64 linear, void* to, unsigned bytes);
+    arch::Event write_tables(u64 linear, const void* from, unsigned bytes, arch::Access access);
+    // Operands of any size, any alignment, page crossings, MMIO. Privilege from `access`.
     arch::Event read_bytes(u64 linear, void* to, unsigned bytes, arch::Access access);
     arch::Event write_bytes(u64 linear, const void* from, unsigned bytes, arch::Access access);
     [[nodiscard]] arch::Access access(arch::AccessKind kind) const {
@@ -203,12 +214,31 @@ public:
     void end(EndCause cause, int status) { end_cause_ = cause; exit_status_ = status; attention = true; }
     void report_missing(const MicroOp& op, const std::string& what);    // "instruction <what>", once in the log; the caller raises #UD
 
+    // Breakpoints. Hits of data and I/O breakpoints, as B0 to B3 of DR6, wait for the end of their instruction (or iteration), where they become pending debug exceptions.
+    Breakpoints breakpoints;
+    u32 breakpoint_hits = 0;
+    void note_data(u64 linear, unsigned bytes, bool write) {
+        if (breakpoints.watches_data()) [[unlikely]] breakpoint_hits |= breakpoints.on_data(linear, bytes, write);
+    }
+    // The resume flag. Every instruction clears it at its start; here it stays in RFLAGS and counts only as long as no instruction was completed since it was set.
+    // SDM vol. 3, "Instruction-Breakpoint Exception Condition".
+    u64 resume_flag_since = 0;              // instructions() when RFLAGS.RF was loaded
+    void resume_flag_loaded() { resume_flag_since = instructions(); }
+    void settle_resume_flag();              // at an instruction boundary, before RFLAGS is saved: clears RF if it no longer counts
+
     // Events between instructions (events/).
     bool task_switched = false;             // the instruction being executed has switched tasks: a fault belongs to the new one
     bool mtf_pending = false;               // a monitor-trap-flag exit is due
     bool between_elements = false;          // a repeated string instruction has left off for a trap after an element
     static constexpr u64 no_string = ~u64{0};
     u64 interrupted_string = no_string;     // RIP of one that has left off and begins without its start-up
+    u64 string_left_at = 0;                 // instructions() when it left off
+    // The repeated string instruction `op` goes on later, with the next element: what it ends with.
+    [[nodiscard]] arch::Event leave_string(const MicroOp& op) {
+        interrupted_string = rip_of(op);
+        string_left_at = instructions() - op.remaining;
+        return {arch::EventKind::restart, 0, 0};
+    }
     bool event_delivered = false;           // the instruction just executed delivered an event: no single-step trap
     bool iret_unblocked_nmi = false;        // the instruction being executed is an IRET that ended NMI blocking
     u64 preemption_deadline = ~u64{0};      // TSC value at which the VMX-preemption timer expires
@@ -275,6 +305,7 @@ private:
     void rebuild_mode_bits();
     void run_grant(i64 instructions);
     void run_one();
+    Stop run_until(u64 cycle);
     [[nodiscard]] i64 instructions_until(u64 cycle) const;
 
     [[nodiscard]] u64 functional_cycles() const;

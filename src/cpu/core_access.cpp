@@ -73,7 +73,7 @@ static Outcome<u64> device_read(Core& core, PhysicalAddress address, unsigned by
     u64 value = 0;
     for (unsigned at = 0; at < bytes; at += 8) {
         const unsigned part = std::min(bytes - at, 8U);
-        value = core.apic_page(address) ? core.read_apic(address + at, part) : core.bus.read(address + at, part);
+        value = core.apic_page(address) ? core.read_apic(address + at, part) : core.apic->leaves_empty(address) ? low_bits(8 * part) : core.bus.read(address + at, part);
     }
     return value;
 }
@@ -81,7 +81,7 @@ static Outcome<u64> device_read(Core& core, PhysicalAddress address, unsigned by
 static Event device_write(Core& core, PhysicalAddress address, unsigned bytes, u64 value) {
     if (!core.in_step()) return Core::resync_event;
     if (core.apic_page(address)) core.write_apic(address, bytes, value);
-    else core.bus.write(address, bytes, value);
+    else if (!core.apic->leaves_empty(address)) core.bus.write(address, bytes, value);
     return {};
 }
 
@@ -156,8 +156,19 @@ static Event write_any(Core& core, const MicroOp* op, u64 linear, const void* fr
     return write_part(core, second.value, bytes_from + first, bytes - first);
 }
 
-Event Core::read_bytes(u64 linear, void* to, unsigned bytes, arch::Access access) { return read_any(*this, nullptr, linear, to, bytes, access); }
-Event Core::write_bytes(u64 linear, const void* from, unsigned bytes, arch::Access access) { return write_any(*this, nullptr, linear, from, bytes, access); }
+Event Core::read_bytes(u64 linear, void* to, unsigned bytes, arch::Access access) {
+    note_data(linear, bytes, false);
+    return read_any(*this, nullptr, linear, to, bytes, access);
+}
+Event Core::write_bytes(u64 linear, const void* from, unsigned bytes, arch::Access access) {
+    note_data(linear, bytes, true);
+    return write_any(*this, nullptr, linear, from, bytes, access);
+}
+// A base may be loaded that the paging mode does not reach.
+Event Core::read_tables(u64 linear, void* to, unsigned bytes) { return canonical(linear) ? read_any(*this, nullptr, linear, to, bytes, arch::Access{}) : arch::general_protection(); }
+Event Core::write_tables(u64 linear, const void* from, unsigned bytes, arch::Access access) {
+    return canonical(linear) ? write_any(*this, nullptr, linear, from, bytes, access) : arch::general_protection();
+}
 
 static Event probe(Core& core, u64 linear, unsigned bytes, arch::Access how) {
     const unsigned first = in_first_page(linear, bytes);
@@ -201,8 +212,9 @@ static arch::SegmentRegister linear_segment(const MicroOp& op) { return op.memor
 
 template <class T>
 Outcome<T> load(Core& core, const MicroOp& op, u64 linear) {
-    if (!canonical(linear) || !canonical(linear + sizeof(T) - 1)) [[unlikely]] return segment_fault(linear_segment(op));
+    if (!core.canonical(linear) || !core.canonical(linear + sizeof(T) - 1)) [[unlikely]] return segment_fault(linear_segment(op));
     if (misaligned(core, linear, sizeof(T))) [[unlikely]] return arch::exception(arch::Vector::ac);
+    core.note_data(linear, sizeof(T), false);
     T value{};
     if (const auto event = read_any(core, &op, linear, &value, sizeof value, core.access(arch::AccessKind::load))) return event;
     return value;
@@ -210,8 +222,9 @@ Outcome<T> load(Core& core, const MicroOp& op, u64 linear) {
 
 template <class T>
 Outcome<T> load_for_write(Core& core, const MicroOp& op, u64 linear) {
-    if (!canonical(linear) || !canonical(linear + sizeof(T) - 1)) [[unlikely]] return segment_fault(linear_segment(op));
+    if (!core.canonical(linear) || !core.canonical(linear + sizeof(T) - 1)) [[unlikely]] return segment_fault(linear_segment(op));
     if (misaligned(core, linear, sizeof(T))) [[unlikely]] return arch::exception(arch::Vector::ac);
+    core.note_data(linear, sizeof(T), true);
     const auto how = core.access(arch::AccessKind::read_modify_write);
     auto& places = core.write_places;
     places.in_first = in_first_page(linear, sizeof(T));
@@ -243,8 +256,9 @@ Event store_back(Core& core, T value) {
 
 template <class T>
 Event store(Core& core, const MicroOp& op, u64 linear, T value) {
-    if (!canonical(linear) || !canonical(linear + sizeof(T) - 1)) [[unlikely]] return segment_fault(linear_segment(op));
+    if (!core.canonical(linear) || !core.canonical(linear + sizeof(T) - 1)) [[unlikely]] return segment_fault(linear_segment(op));
     if (misaligned(core, linear, sizeof(T))) [[unlikely]] return arch::exception(arch::Vector::ac);
+    core.note_data(linear, sizeof(T), true);
     return write_any(core, &op, linear, &value, sizeof value, core.access(arch::AccessKind::store));
 }
 

@@ -78,13 +78,13 @@ inline arch::Event Core::write_linear(u64 linear, const T& value) {
 template <class T>
 inline arch::Outcome<T> Core::read_system(u64 linear) {
     T value{};
-    if (const auto event = read_bytes(linear, &value, sizeof value, arch::Access{})) return event;
+    if (const auto event = read_tables(linear, &value, sizeof value)) return event;
     return value;
 }
 
 template <class T>
 inline arch::Event Core::write_system(u64 linear, const T& value) {
-    return write_bytes(linear, &value, sizeof value, arch::Access{.kind = arch::AccessKind::store});
+    return write_tables(linear, &value, sizeof value, arch::Access{.kind = arch::AccessKind::store});
 }
 
 template <class T>

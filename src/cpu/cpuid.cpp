@@ -160,7 +160,8 @@ CpuidResult extended_features(const Context& c) {
     const auto& f = c.features;
     constexpr u32 lahf_in_64_bit_mode = 1U << 0, long_mode = 1U << 29;
     return {0, 0, lahf_in_64_bit_mode | flag(5, f.lzcnt) | flag(8, f.prefetchw),
-            flag(11, c.state.code64) | flag(20, f.nx) | flag(26, f.pages_1g && c.params.mmu.pages_1g) | flag(27, f.rdtscp) | long_mode};
+            flag(11, c.state.code64) | flag(20, f.nx && (c.state.misc_enable & misc_enable::xd_disable) == 0) | flag(26, f.pages_1g && c.params.mmu.pages_1g) |
+                flag(27, f.rdtscp) | long_mode};
 }
 
 CpuidResult brand(const Context& c, u32 part) {

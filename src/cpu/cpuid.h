@@ -27,7 +27,7 @@ struct CpuidState {
 };
 
 namespace misc_enable {
-inline constexpr u64 fast_strings = 1, monitor = 1 << 18, limit_cpuid = 1 << 22;
+inline constexpr u64 fast_strings = 1, monitor = 1 << 18, limit_cpuid = 1 << 22, xd_disable = u64{1} << 34;
 }
 
 [[nodiscard]] CpuidResult cpuid(const CoreParams& params, const timing::CacheParams& caches, const CpuidState& state, u32 leaf, u32 subleaf);

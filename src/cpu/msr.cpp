@@ -49,7 +49,7 @@ Event set_32(Core& core, u32, u64 value) {
 
 template <auto State::*member>
 Event set_canonical(Core& core, u32, u64 value) {
-    if (!canonical(value)) return fault;
+    if (!core.canonical_base(value)) return fault;
     core.s.*member = value;
     return {};
 }
@@ -143,20 +143,22 @@ Outcome<u64> read_vmx_capability(Core& core, u32 number) {
 
 Event write_efer(Core& core, u32, u64 value) {
     using namespace arch::efer;
-    if ((value & ~efer_supported(core.params.features)) != 0) return fault;
+    const u64 disabled = (core.s.misc_enable & misc_enable::xd_disable) != 0 ? nxe : 0;
+    if ((value & ~(efer_supported(core.params.features) & ~disabled)) != 0) return fault;
     if (((value ^ core.s.efer) & lme) != 0 && (core.s.cr0 & arch::cr0::pg) != 0) return fault;
     core.s.efer = (value & ~lma) | (core.s.efer & lma);
     core.context_changed();
     return {};
 }
 
-// Performance monitoring (7), branch trace (11), PEBS (12) and SpeedStep (16) only report; bits that only report ignore what is written.
+// Performance monitoring (7), branch trace (11) and PEBS (12) only report; bits that only report ignore what is written. Thermal control, SpeedStep and xTPR are stored.
 Outcome<u64> read_misc_enable(Core& core, u32) {
     return core.params.features.monitor ? core.s.misc_enable : core.s.misc_enable & ~misc_enable::monitor;
 }
 Event write_misc_enable(Core& core, u32, u64 value) {
     using namespace misc_enable;
-    constexpr u64 writable = fast_strings | monitor | limit_cpuid, reporting = bit(7) | bit(11) | bit(12) | bit(16);
+    constexpr u64 thermal_control = bit(3), speed_step = bit(16), xtpr_disable = bit(23), reporting = bit(7) | bit(11) | bit(12);
+    const u64 writable = fast_strings | thermal_control | speed_step | monitor | limit_cpuid | xtpr_disable | (core.params.features.nx ? xd_disable : 0);
     if ((value & ~(writable | reporting)) != 0) return fault;
     core.s.misc_enable = (core.s.misc_enable & ~writable) | (value & writable);
     return {};
@@ -228,7 +230,7 @@ Outcome<u64> read_base(Core& core, u32) { return core.s.segment[segment].base; }
 
 template <arch::SegmentRegister segment>
 Event write_base(Core& core, u32, u64 value) {
-    if (!canonical(value)) return fault;
+    if (!core.canonical_base(value)) return fault;
     core.s.segment[segment].base = value;
     return {};
 }

@@ -18,9 +18,26 @@ constexpr i64 smallest_grant = 64;               // instructions: more than a bl
 static_assert(smallest_grant > BlockDecoder::max_instructions);
 constexpr i64 largest_grant = i64{1} << 40;
 
+// B0 to B3 of the breakpoints at this instruction, unless the resume flag or the instruction before, which loaded SS, holds them off. SDM vol. 3, "Masking Exceptions and
+// Interrupts When Switching Stacks". `completed`: instructions before it.
+u32 instruction_breakpoint(const Core& core, u64 completed, u64 linear) {
+    const u32 matched = core.breakpoints.on_instruction(linear);
+    if (matched == 0 || core.s.blocked_by_mov_ss) return 0;
+    return (core.s.rflags & arch::rflags::rf) != 0 && core.resume_flag_since == completed ? 0 : matched;
+}
+
 // There is no block at RIP: its fetch faults or exits.
 void refuse_fetch(Core& core, arch::Event event) {
     core.drop_block();
+    // What the instruction before has met traps first; a breakpoint on this one comes before what is wrong with its fetch.
+    if (core.breakpoint_hits != 0) {
+        core.attention = true;
+        return;
+    }
+    if (const u32 matched = core.breakpoints.any() ? instruction_breakpoint(core, core.instructions(), core.linear_rip()) : 0; matched != 0) {
+        core.fault.qualification = matched;
+        event = arch::exception(arch::Vector::db);
+    }
     events::handle(core, event, 0);
 }
 
@@ -92,7 +109,7 @@ Next enter(Core& core) {
                 continue;
             }
             linear = static_cast<u32>(code.base + core.s.rip);
-        } else if (!canonical(linear)) [[unlikely]] {
+        } else if (!core.canonical(linear)) [[unlikely]] {
             events::handle(core, arch::general_protection(), 0);
             continue;
         }
@@ -127,6 +144,18 @@ Next stale(Core& core, const MicroOp& op) {
     return enter(core);
 }
 
+Next check_breakpoints(Core& core, const MicroOp& op) {
+    if (core.breakpoint_hits != 0) {
+        core.attention = true;
+        return stale(core, op);
+    }
+    if (const u32 matched = instruction_breakpoint(core, core.instructions() - op.remaining, core.rip_of(op)); matched != 0) {
+        core.fault.qualification = matched;
+        return raise(core, op, arch::exception(arch::Vector::db));
+    }
+    return next(core, op);
+}
+
 // ---- events -------------------------------------------------------------------------------------------------------------
 
 Next raise(Core& core, const MicroOp& op, arch::Event event) {
@@ -137,6 +166,7 @@ Next raise(Core& core, const MicroOp& op, arch::Event event) {
             core.attention = true;
             return nullptr;
         case arch::EventKind::resync:
+            core.breakpoint_hits = 0;                                // the instruction will be executed again
             core.retire_partial(op);
             core.budget += op.remaining;
             core.s.rip = core.truncate_rip(core.rip_of(op));
@@ -150,6 +180,7 @@ Next raise(Core& core, const MicroOp& op, arch::Event event) {
     core.budget += op.remaining;
     if (!std::exchange(core.task_switched, false)) core.s.rip = core.truncate_rip(core.rip_of(op));
     if (event.kind == arch::EventKind::restart) return enter(core);
+    core.breakpoint_hits = 0;                                        // traps are for instructions that complete
     // A VM exit ends an instruction that was executed as far as software can tell only for trap-like exits; the fault-like ones are not counted.
     events::handle(core, event, op.length);
     return enter(core);
@@ -165,7 +196,7 @@ Next follow(Core& core, const MicroOp& terminal, Link& link) {
     core.s.rip = linear;
     // The single-step trap comes before a fault of the target's fetch. SDM vol. 3, "Priority Among Concurrent Events".
     if (core.attention || (core.s.rflags & arch::rflags::tf) != 0) [[unlikely]] return nullptr;
-    if (!canonical(linear)) [[unlikely]] return enter(core);
+    if (!core.canonical(linear)) [[unlikely]] return enter(core);
     const u32 empties = core.blocks.empties;
     // In the same page no fetch asks for a translation again, whether the link is there already or not.
     const auto block = link.target < page_size ? core.find_block_in_page(linear, core.code_frame) : core.find_block(linear);
@@ -245,6 +276,12 @@ i64 Core::instructions_until(u64 cycle) const {
 }
 
 Stop Core::execute(u64 until_cycle) {
+    const Stop stop = run_until(until_cycle);
+    settle_resume_flag();                                            // whoever looks at the state finds it exact
+    return stop;
+}
+
+Stop Core::run_until(u64 until_cycle) {
     cycle_limit = mode_ == Mode::timing ? until_cycle : ~u64{0};
     for (;;) {
         // What asked for attention. Order: what ends everything, then what the platform must do, then what the architecture takes at a boundary.
@@ -269,6 +306,7 @@ Stop Core::execute(u64 until_cycle) {
         const bool trap_after = (s.rflags & arch::rflags::tf) != 0;
         if (shadow || trap_after || in_step_ || std::exchange(step_once, false) || events::single_steps(*this)) {
             const u64 before = instructions();
+            event_delivered = false;
             run_one();
             in_step_ = false;
             const bool element = std::exchange(between_elements, false);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mmu/mmu.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "mmu/permissions.h"
 
@@ -240,12 +242,20 @@ void Mmu::fill_caches(u64 linear, arch::Access access, const tlb::Mapping& mappi
         return;
     }
     if (!memory_.direct()) return;                      // bus.dmi=off: so does every access of data
+    if (std::find(kept_out_.begin(), kept_out_.begin() + kept_out_count_, linear & ~page_offset_mask) != kept_out_.begin() + kept_out_count_) return;
     const auto entry = data.at(linear);
     entry.read_tag = (allows & FunctionalEntry::load) != 0 ? tag_value : no_tag;
     entry.write_tag = (allows & FunctionalEntry::store) != 0 && !memory_.holds_code(frame) ? tag_value : no_tag;
     entry.addend = reinterpret_cast<u64>(memory_.host(frame)) - (linear & ~page_offset_mask);
     entry.way = way;
     entry.serial = serial;
+}
+
+void Mmu::keep_out(std::span<const u64> pages) {
+    std::ranges::copy(pages, kept_out_.begin());
+    kept_out_count_ = static_cast<unsigned>(pages.size());
+    data.clear();
+    dtlb_.renew_serials();          // the core remembers ways of lines, too
 }
 
 void Mmu::drop_write_entries(PhysicalAddress page) {

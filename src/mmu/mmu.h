@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "arch/access.h"
@@ -77,6 +79,9 @@ public:
     void stamp_fetch(u32 way) { itlb_.stamp(way); }
     [[nodiscard]] bool touch_fetch(u32 way, u32 serial) { return itlb_.touch(way, serial); }
 
+    // Pages of these linear addresses (at most four) stay out of `data`: every access of theirs is a call of translate(). For data breakpoints.
+    void keep_out(std::span<const u64> pages);
+
     // A page has got decoded code: no store may bypass the slow path any more. For PhysicalMemory's CodeListener.
     void drop_write_entries(PhysicalAddress page);
 
@@ -140,6 +145,8 @@ private:
     Walker walker_;
     std::unique_ptr<FunctionalTlb> functional_ = std::make_unique<FunctionalTlb>();
     LargePageFilter large_pages_;
+    std::array<u64, 4> kept_out_{};
+    unsigned kept_out_count_ = 0;
     tlb::RetainedMappings retained_;
     EptRoots roots_;
     ContextTable contexts_;

@@ -46,8 +46,16 @@ MsrEntry read_entry(const PhysicalMemory& memory, PhysicalAddress slot) {
 
 }  // namespace
 
+// SDM vol. 3, appendix "Miscellaneous Data": with more entries than IA32_VMX_MISC recommends the behaviour is undefined; here the first entry too many fails.
+u64 Vmx::most_msrs() const { return (Field<27, 25>::get(capabilities.msr(0x485).value_or(0)) + 1) * 512; }
+
 u64 Vmx::load_msrs(u64 address, u64 count) {
     for (u64 i = 0; i < count; ++i) {
+        if (i == most_msrs()) {
+            last_failed_check_ = "msrload.count";
+            last_failed_text_ = "the list has no more entries than IA32_VMX_MISC recommends";
+            return i + 1;
+        }
         const auto entry = read_entry(memory_, PhysicalAddress{address + 16 * i});
         if (const auto* rule = broken(entry, true)) {
             last_failed_check_ = rule->id;
@@ -65,6 +73,7 @@ u64 Vmx::load_msrs(u64 address, u64 count) {
 
 u64 Vmx::store_msrs(u64 address, u64 count) {
     for (u64 i = 0; i < count; ++i) {
+        if (i == most_msrs()) return i + 1;
         const PhysicalAddress slot{address + 16 * i};
         const auto entry = read_entry(memory_, slot);
         if (broken(entry, false) != nullptr) return i + 1;

@@ -200,6 +200,7 @@ private:
     void load_host_segments(const VmcsData& v, bool host_64);
     u32 vmx_abort(u32 indicator);
     // MSR lists: 0, or the 1-based number of the first entry that fails; then last_failed_check() tells.
+    [[nodiscard]] u64 most_msrs() const;
     u64 load_msrs(u64 address, u64 count);
     u64 store_msrs(u64 address, u64 count);
 

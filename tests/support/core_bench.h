@@ -125,7 +125,7 @@ struct CoreBench {
         s().segment[number] = descriptor.segment(selector, number == arch::tr);
     }
 
-private:
+protected:
     static constexpr u64 flat(u64 access, u64 flags) { return 0x000f'0000'0000'ffff | access << 40 | flags << 52; }
 
     void write_gdt() {

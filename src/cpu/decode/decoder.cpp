@@ -94,6 +94,9 @@ bool is_conditional_branch(const MicroOp& op, Flow flow, const ZydisDecodedInstr
     return flow == Flow::branch && instruction.meta.category == ZYDIS_CATEGORY_COND_BR && op.aux < 16;
 }
 
+// A check of breakpoints stands between instructions.
+bool fuses(const Core& core) { return core.params.engine.fusion && !core.decode_mode.breakpoints; }
+
 }  // namespace
 
 bool executes(const Decoded& decoded) {
@@ -156,7 +159,7 @@ bool BlockDecoder::append(Core& core, const ZydisDecodedInstruction& instruction
     if (core.decode_mode.timed) entry.shape = timing_shape(decoded, core.costs, static_cast<u8>(entries_.size()));
 
     // A pair with the Jcc becomes one dispatch; both micro-ops stay.
-    if (core.params.engine.fusion && !entries_.empty() && is_conditional_branch(op, op.flow, instruction) && core.decode_mode.code64) {
+    if (fuses(core) && !entries_.empty() && is_conditional_branch(op, op.flow, instruction) && core.decode_mode.code64) {
         auto& before = entries_.back().op;
         if (before.fuse != nullptr)
             if (const Handler fused = before.fuse(before, op, core.decode_mode.timed)) {
@@ -213,7 +216,8 @@ Block* BlockDecoder::finish(Core& core, const Source& source, u16 end_offset, bo
     const auto& last = entries_.back().op;
     const bool needs_link = last.flow == Flow::next;
     const auto instructions = static_cast<unsigned>(entries_.size());
-    const unsigned ops = instructions + (needs_link ? 1 : 0);
+    const unsigned each = core.decode_mode.breakpoints ? 2 : 1;         // micro-ops: the check and the instruction
+    const unsigned ops = instructions * each + (needs_link ? 1 : 0);
     Block* block = core.blocks.allocate((source.frame | source.offset) | core.mode_bits, ops + 2);
     block->frame = source.frame;
     block->offset = source.offset;
@@ -223,11 +227,19 @@ Block* BlockDecoder::finish(Core& core, const Source& source, u16 end_offset, bo
     block->lines = static_cast<u16>(((end_offset - 1) >> timing::line_log2) - (source.offset >> timing::line_log2) + 1);
     block->op_count = static_cast<u16>(ops);
     for (unsigned i = 0; i < instructions; ++i) {
-        block->ops()[i] = entries_[i].op;
-        block->ops()[i].remaining = static_cast<u8>(instructions - i);
+        MicroOp& op = block->ops()[i * each + (each - 1)];
+        op = entries_[i].op;
+        op.remaining = static_cast<u8>(instructions - i);
+        if (each == 2) {
+            MicroOp& check = block->ops()[i * each] = MicroOp{};
+            check.handler = &check_breakpoints;
+            check.offset = op.offset;
+            check.remaining = op.remaining;
+            check.length = op.length;
+        }
     }
     if (needs_link) {
-        MicroOp& terminal = block->ops()[instructions];
+        MicroOp& terminal = block->ops()[ops - 1];
         terminal = MicroOp{};
         terminal.handler = core.decode_mode.code64 ? (core.decode_mode.timed ? &go_on<true> : &go_on<false>) : &enter_at_end;
         terminal.offset = end_offset;
@@ -283,8 +295,8 @@ BlockDecoder::Result BlockDecoder::decode(Core& core, const Source& source, Bloc
         const bool goes_on = append(core, instruction, operands, offset);
         if (!goes_on || crosses) break;
     }
-    drop_dead_flags();
-    if (core.params.engine.fusion) fuse_pairs();
+    if (!core.decode_mode.breakpoints) drop_dead_flags();          // before a check nothing is dead
+    if (fuses(core)) fuse_pairs();
     block = finish(core, source, static_cast<u16>(source.offset + at), crosses);
     return Result::done;
 }

@@ -10,7 +10,7 @@
 namespace vtsim::cpu::events {
 namespace {
 
-constexpr u64 single_step = bit(14), enabled_breakpoint = bit(12);
+constexpr u64 single_step = bit(14), enabled_breakpoint = bit(12), task_switch = bit(15);
 
 bool can_take_nmi(const Core& core, bool shadow) {
     if (shadow || core.s.activity == arch::Activity::wait_for_sipi) return false;
@@ -45,9 +45,15 @@ bool take_startup(Core& core) {
     return true;
 }
 
+// Data and I/O breakpoints that the instruction before has met.
+void settle_hits(Core& core) {
+    if (core.breakpoint_hits == 0) return;
+    core.s.pending_debug |= std::exchange(core.breakpoint_hits, 0U) | enabled_breakpoint;
+}
+
 bool take_debug_trap(Core& core) {
-    if ((core.s.pending_debug & (single_step | enabled_breakpoint)) == 0 || core.s.blocked_by_mov_ss) return false;
-    const u64 status = (core.s.pending_debug & 0xf) | (core.s.pending_debug & single_step);
+    if ((core.s.pending_debug & (single_step | enabled_breakpoint | task_switch)) == 0 || core.s.blocked_by_mov_ss) return false;
+    const u64 status = core.s.pending_debug & (0xf | single_step | task_switch);
     core.s.pending_debug = 0;
     deliver(core, {.vector = 1, .type = Type::hardware_exception, .debug_status = status});
     return true;
@@ -87,6 +93,7 @@ bool take_interrupt(Core& core, bool shadow) {
 
 bool take_pending(Core& core, bool shadow) {
     core.apic->advance(core.cycles());
+    settle_hits(core);
     if (core.pending_delivery) {                                 // its frame lies in device memory: again, in step
         const auto delivery = *std::exchange(core.pending_delivery, std::nullopt);
         deliver(core, delivery);
@@ -120,8 +127,8 @@ bool take_pending(Core& core, bool shadow) {
 bool single_steps(Core& core) { return core.vmx->intercepts.monitor_trap_flag; }
 
 void after_step(Core& core, bool trap_flag, bool retired) {
-    if (core.vmx->intercepts.monitor_trap_flag && core.vmx->non_root()) core.mtf_pending = true;
     const bool delivered = std::exchange(core.event_delivered, false);
+    if (core.vmx->intercepts.monitor_trap_flag && core.vmx->non_root() && (retired || delivered)) core.mtf_pending = core.attention = true;
     if (trap_flag && retired && !delivered) {
         core.s.pending_debug |= single_step;
         core.attention = true;

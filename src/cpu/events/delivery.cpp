@@ -20,14 +20,6 @@ u32 ext_of(const Delivery& d) { return d.type == Type::software_interrupt || d.t
 
 u32 idt_error(const Delivery& d) { return u32{d.vector} * 8 + 2 + ext_of(d); }
 
-// RFLAGS as it is pushed. RF is set for faults so that the instruction is not stopped again by its own breakpoint. SDM vol. 3, "Resume Flag".
-u64 pushed_flags(const Core& core, const Delivery& d) {
-    u64 flags = core.s.read_rflags();
-    const bool fault = d.type == Type::hardware_exception && d.vector != static_cast<u8>(Vector::db) && d.vector != static_cast<u8>(Vector::df);
-    if (fault && !d.injected) flags |= flag::rf;
-    return flags;
-}
-
 void enter_handler(Core& core, bool interrupt_gate, u64 also_clear) {
     u64 flags = core.s.read_rflags();
     flags &= ~(flag::tf | flag::nt | flag::rf | flag::vm | also_clear);
@@ -96,7 +88,7 @@ Event long_mode(Core& core, const Delivery& d) {
     }
     rsp &= ~u64{15};
     const u64 target = gate.gate_offset(true);
-    if (!canonical(target)) return arch::general_protection(ext);
+    if (!core.canonical(target)) return arch::general_protection(ext);
 
     // The frame is written at the new privilege level, before anything of the state changes.
     u64 frame[6];
@@ -108,13 +100,13 @@ Event long_mode(Core& core, const Delivery& d) {
     frame[words++] = core.s.gpr[arch::rsp];
     frame[words++] = core.s.segment[arch::ss].selector;
     const u64 top = rsp - u64{words} * 8;
-    if (!canonical(top) || !canonical(rsp - 1)) return arch::exception(Vector::ss, ext);
+    if (!core.canonical(top) || !core.canonical(rsp - 1)) return arch::exception(Vector::ss, ext);
     arch::Access access{.kind = arch::AccessKind::store, .user = new_cpl == 3};
-    if (const auto event = core.write_bytes(top, frame, words * 8, access)) {
+    if (const auto event = core.write_tables(top, frame, words * 8, access)) {
         if (event.kind == arch::EventKind::resync) return event;
         // Pushes go downwards: the address of the fault is that of the first one that fails.
         for (unsigned i = words; i-- > 0;)
-            if (const auto first = core.write_bytes(top + u64{8} * i, &frame[i], 8, access)) return first;
+            if (const auto first = core.write_tables(top + u64{8} * i, &frame[i], 8, access)) return first;
         return event;
     }
     if (const auto event = mark_accessed(core, selector, code)) return event;
@@ -148,7 +140,7 @@ Event write_frame(Core& core, const arch::Segment& stack, u32& esp, const u32* v
         const u64 offset = pointer & mask;
         const bool fits = stack.expands_down() ? offset > stack.limit && offset + bytes - 1 <= mask : offset + bytes - 1 <= stack.limit;
         if (!fits) return arch::exception(Vector::ss, 0);
-        if (const auto event = core.write_bytes(static_cast<u32>(stack.base + offset), &values[i], bytes, access)) return event;
+        if (const auto event = core.write_tables(static_cast<u32>(stack.base + offset), &values[i], bytes, access)) return event;
     }
     esp = static_cast<u32>(pointer);
     return {};
@@ -233,6 +225,15 @@ Event protected_mode(Core& core, const Delivery& d) {
 }  // namespace
 
 Event virtual8086_interrupt(Core& core, u8 vector) { return through_vector_table(core, {.vector = vector, .type = Type::software_interrupt}, 0); }
+
+// RF is set for faults so that the instruction is not stopped again by its own breakpoint; but not by the #DB of that breakpoint, whose handler decides itself.
+u64 pushed_flags(const Core& core, const Delivery& d) {
+    const u64 flags = core.s.read_rflags();
+    if (d.injected || d.type != Type::hardware_exception) return flags;
+    const bool general_detect = (d.debug_status & bit(13)) != 0;
+    const bool fault = d.vector == static_cast<u8>(Vector::db) ? general_detect : d.vector != static_cast<u8>(Vector::df);
+    return fault ? flags | flag::rf : flags;
+}
 
 // A stack fault on the new stack carries its selector.
 Event with_selector(Event event, u16 selector, u32 ext) {

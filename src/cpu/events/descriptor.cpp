@@ -65,7 +65,7 @@ Outcome<u64> long_mode_stack(Core& core, unsigned cpl, unsigned ist, u32 ext) {
     if (offset + 7U > tss.limit) return tss_fault(core, ext);
     const auto rsp = core.read_system<u64>(tss.base + offset);
     if (!rsp) return rsp.event;
-    if (!canonical(rsp.value)) return arch::exception(Vector::ss, ext);
+    if (!core.canonical(rsp.value)) return arch::exception(Vector::ss, ext);
     return rsp.value;
 }
 

@@ -53,7 +53,7 @@ void exit_on_exception(Core& core, const Delivery& d, const Delivery* vectoring,
     if (d.vector == static_cast<u8>(Vector::db)) details.qualification = d.debug_status;
     if (vectoring != nullptr) add_vectoring(details, *vectoring);
     details.keep_resume_flag = false;
-    details.resume_flag = d.type == Type::hardware_exception && d.vector != static_cast<u8>(Vector::db) && d.vector != static_cast<u8>(Vector::df);
+    details.resume_flag = (pushed_flags(core, d) & arch::rflags::rf) != 0;
     leave_guest(core, d.type == Type::nmi ? vmx::ExitReason::exception_or_nmi : vmx::ExitReason::exception_or_nmi, details);
 }
 
@@ -62,7 +62,7 @@ void update_state(Core& core, const Delivery& d) {
     if (d.type != Type::hardware_exception && d.type != Type::privileged_software_exception) return;
     if (d.vector == static_cast<u8>(Vector::pf) && !d.injected) core.s.cr2 = core.s.long_mode_active() ? core.fault.linear : static_cast<u32>(core.fault.linear);
     if (d.vector == static_cast<u8>(Vector::db) && !d.injected) {
-        core.s.dr[6] = (core.s.dr[6] & ~u64{0xf}) | (d.debug_status & 0x600f) | 0xffff0ff0;
+        core.s.dr[6] = (core.s.dr[6] & ~u64{0xf}) | (d.debug_status & 0xe00f) | 0xffff0ff0;
         core.s.dr[7] &= ~u64{1 << 13};               // GD
         core.s.debugctl &= ~u64{1};                  // LBR
     }
@@ -84,6 +84,10 @@ void deliver(Core& core, const Delivery& delivery) {
     Delivery original;
     bool nested = false;
     const bool unblocked_nmi = std::exchange(core.iret_unblocked_nmi, false);
+    // Software interrupts and exceptions let debug exceptions pass that loading SS has held back; all other events end them. SDM vol. 3, "Delivery of Pending Debug
+    // Exceptions after VM Entry", which says it for injected events.
+    const bool keeps_pending_debug = d.type == Type::software_interrupt || d.type == Type::software_exception;
+    if (!d.injected) core.settle_resume_flag();
     for (;;) {
         const bool exception = d.type == Type::hardware_exception || d.type == Type::software_exception || d.type == Type::privileged_software_exception;
         if (exception && !d.injected && core.vmx->non_root() && core.vmx->exits_on_exception(d.vector, d.error_code)) {
@@ -101,8 +105,10 @@ void deliver(Core& core, const Delivery& delivery) {
             if (d.type == Type::external) ++core.stats.interrupts;
             else ++core.stats.exceptions;
             core.s.blocked_by_sti = core.s.blocked_by_mov_ss = false;
+            if (!keeps_pending_debug && !d.injected) core.s.pending_debug = 0;
             core.interrupt_shadow = false;
             core.event_delivered = true;
+            if (core.decode_mode.single_step) core.attention = true;          // the handler's first instruction is another step
             core.halted = false;
             core.s.activity = arch::Activity::active;
             return;
@@ -113,7 +119,7 @@ void deliver(Core& core, const Delivery& delivery) {
             details.instruction_length = 0;
             add_vectoring(details, d);
             details.keep_resume_flag = false;
-            details.resume_flag = d.type == Type::hardware_exception;
+            details.resume_flag = (pushed_flags(core, d) & arch::rflags::rf) != 0;
             leave_guest(core, static_cast<vmx::ExitReason>(event.number), details);
             return;
         }

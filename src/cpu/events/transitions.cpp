@@ -75,6 +75,7 @@ vmx::ExitDetails details_of(const Core& core) {
 void leave_guest(Core& core, vmx::ExitReason reason, const vmx::ExitDetails& details) {
     const bool flush = !core.vmx->intercepts.vpid_enabled;
     account_exit(core, reason, {.msr_entries = exit_msr_entries(core), .tlb_flush = flush});
+    core.settle_resume_flag();
     const auto result = core.vmx->exit(reason, details);
     to_host(core, flush, result.abort);
 }
@@ -100,6 +101,7 @@ void vm_entry(Core& core, bool launch) {
     }
     account_entry(core, launch, {.msr_entries = entry_msr_entries(core), .tlb_flush = result.flush_vpid0, .injection = result.injection.valid});
     const auto& injection = result.injection;
+    core.resume_flag_loaded();
     core.preemption_deadline = result.timer_deadline;
     core.mtf_pending = result.pending_mtf;
     core.halted = core.s.activity != arch::Activity::active;

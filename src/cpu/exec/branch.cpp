@@ -34,7 +34,7 @@ Next call(Core& core, const MicroOp& op) {
 
 template <bool timed>
 [[gnu::always_inline]] inline Next jump_indirect(Core& core, const MicroOp& op, u64 target) {
-    if (!canonical(target)) [[unlikely]] return raise(core, op, arch::general_protection());
+    if (!core.canonical(target)) [[unlikely]] return raise(core, op, arch::general_protection());
     if constexpr (timed) {
         if (core.predictor.indirect(core.rip_of(op), target)) [[unlikely]] core.model.note_mispredict();
     }
@@ -73,7 +73,7 @@ template <bool timed>
 
 template <bool timed>
 [[gnu::always_inline]] inline Next call_to(Core& core, const MicroOp& op, u64 target) {
-    if (!canonical(target)) [[unlikely]] return raise(core, op, arch::general_protection());
+    if (!core.canonical(target)) [[unlikely]] return raise(core, op, arch::general_protection());
     u8* place = find<u64, first_look(timed)>(core, op, core.s.gpr[arch::rsp] - 8, true);
     if (place == nullptr) [[unlikely]] return call_slowly<timed>(core, op, target);
     const u64 address = address_after(core, op);
@@ -94,7 +94,7 @@ Next call_memory(Core& core, const MicroOp& op) {
 template <bool timed>
 Next ret(Core& core, const MicroOp& op) {
     return load<u64, AtStackPointer, timed>(core, op, [](Core& c, const MicroOp& o, u64 target) __attribute__((always_inline)) {
-        if (!canonical(target)) [[unlikely]] return raise(c, o, arch::general_protection());
+        if (!c.canonical(target)) [[unlikely]] return raise(c, o, arch::general_protection());
         c.s.gpr[arch::rsp] += 8 + o.imm;
         if constexpr (timed) {
             if (c.predictor.ret(target)) [[unlikely]] c.model.note_mispredict();
@@ -110,7 +110,7 @@ Event near_transfer(Core& core, const MicroOp& op, u64 target) {
     const bool operand16 = op.width == 1;
     const u64 rip = core.code64() ? target : target & (operand16 ? 0xffff : 0xffff'ffff);
     if (!core.code64() && rip > core.s.segment[arch::cs].limit) return arch::general_protection();
-    if (core.code64() && !canonical(rip)) return arch::general_protection();
+    if (core.code64() && !core.canonical(rip)) return arch::general_protection();
     core.s.rip = rip;
     return {};
 }

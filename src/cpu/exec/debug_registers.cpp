@@ -38,7 +38,7 @@ Event mov_to_debug(Core& core, const MicroOp& op) {
         case 7: core.s.dr[7] = (value & 0xffff'23ff) | 0x400; break;
         default: core.s.dr[number] = value; break;
     }
-    core.attention = true;                                   // breakpoints may be armed now
+    core.breakpoints_changed();
     return {};
 }
 

@@ -46,7 +46,7 @@ Event load_table(Core& core, const MicroOp& op) {
     arch::DescriptorTable value;
     std::memcpy(&value.limit, bytes, sizeof value.limit);
     std::memcpy(&value.base, bytes + 2, sizeof value.base);
-    if (core.code64() && !canonical(value.base)) return arch::general_protection();
+    if (core.code64() && !core.canonical_base(value.base)) return arch::general_protection();
     if (operand_is_16_bit(core, op)) value.base &= 0xff'ffff;
     (table == Table::lgdt ? core.s.gdtr : core.s.idtr) = value;
     return {};
@@ -92,7 +92,7 @@ Outcome<Descriptor> system_descriptor(Core& core, u16 value, Accepts accepts) {
     if (!descriptor.present()) return arch::exception(arch::Vector::np, error);
     if (core.s.long_mode_active()) {
         if (const auto event = read_upper_half(core, value, descriptor)) return event;
-        if (!canonical(descriptor.segment(value, true).base)) return arch::general_protection(error);
+        if (!core.canonical_base(descriptor.segment(value, true).base)) return arch::general_protection(error);
     }
     return found;
 }

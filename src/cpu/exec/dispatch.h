@@ -30,6 +30,10 @@ Next enter_at_end(Core& core, const MicroOp& op);
 // What the micro-ops of a killed block become: leaves the block before this instruction. A handler.
 Next stale(Core& core, const MicroOp& op);
 
+// Before every instruction of a block that was decoded with DecodeMode::breakpoints: leaves it if the instruction before has met a data or I/O breakpoint, raises #DB
+// if there is a breakpoint at this one. A handler.
+Next check_breakpoints(Core& core, const MicroOp& op);
+
 // An instruction as an ordinary function. The body returns an event, or nothing when it completed.
 using Body = arch::Event (*)(Core&, const MicroOp&);
 

@@ -45,8 +45,8 @@ Event check_code(const Core& core, u16 selector, const Descriptor& code) {
     return {};
 }
 
-Event check_target(const arch::Segment& code, bool long_mode, u64 target) {
-    if (long_mode && code.long_mode()) return canonical(target) ? Event{} : arch::general_protection();
+Event check_target(const Core& core, const arch::Segment& code, bool long_mode, u64 target) {
+    if (long_mode && code.long_mode()) return core.canonical(target) ? Event{} : arch::general_protection();
     return target <= code.limit ? Event{} : arch::general_protection();
 }
 
@@ -108,7 +108,7 @@ Event direct(Core& core, const MicroOp& op, FarPointer to, Descriptor code, bool
             return event;
         }
     }
-    Event event = check_target(segment, core.s.long_mode_active(), target);
+    Event event = check_target(core, segment, core.s.long_mode_active(), target);
     if (!event) event = mark_accessed(core, to.selector, code);
     if (event) {
         core.s.gpr[arch::rsp] = rsp;
@@ -142,7 +142,7 @@ Event through_gate(Core& core, u16 gate_selector, Descriptor gate, bool call) {
     const u64 target = gate16 ? gate.gate_offset(false) & 0xffff : gate.gate_offset(long_mode);
     const unsigned new_cpl = call && !code.conforming() && code.dpl() < core.s.cpl ? code.dpl() : core.s.cpl;
     const auto segment = code.segment(static_cast<u16>((selector & 0xfffc) | new_cpl));
-    if (const auto event = check_target(segment, long_mode, target)) return event;
+    if (const auto event = check_target(core, segment, long_mode, target)) return event;
     const unsigned width = long_mode ? 3 : gate16 ? 1 : 2;
 
     if (!call || new_cpl == core.s.cpl) {
@@ -290,7 +290,7 @@ Event far_return(Core& core, const MicroOp& op) {
     const bool to_64 = core.s.long_mode_active() && segment.long_mode();
     core.set_stack_pointer(core.s.gpr[arch::rsp] + op.imm);
     if (rpl == core.s.cpl) {
-        if (const auto event = check_target(segment, core.s.long_mode_active(), ip.value)) return fail(event);
+        if (const auto event = check_target(core, segment, core.s.long_mode_active(), ip.value)) return fail(event);
         if (const auto event = mark_accessed(core, selector, code)) return fail(event);
         core.s.segment[arch::cs] = segment;
         core.s.rip = ip.value;
@@ -312,7 +312,7 @@ Event far_return(Core& core, const MicroOp& op) {
         if (!checked) return fail(checked.event);
         stack = checked.value;
     }
-    if (const auto event = check_target(segment, core.s.long_mode_active(), ip.value)) return fail(event);     // after the stack's checks
+    if (const auto event = check_target(core, segment, core.s.long_mode_active(), ip.value)) return fail(event);     // after the stack's checks
     if (const auto event = mark_accessed(core, selector, code)) return fail(event);
     core.s.segment[arch::cs] = segment;
     core.s.segment[arch::ss] = stack;

@@ -35,7 +35,7 @@ Event sysret(Core& core, const MicroOp& op) {
     if (!core.code64() || (core.s.efer & arch::efer::sce) == 0) return arch::undefined_opcode;
     if (core.s.cpl != 0) return arch::general_protection();
     const bool to_64 = (op.flags & MicroOp::rex_w) != 0;
-    if (to_64 && !canonical(core.s.gpr[arch::rcx])) return arch::general_protection();
+    if (to_64 && !core.canonical(core.s.gpr[arch::rcx])) return arch::general_protection();
     core.s.rip = to_64 ? core.s.gpr[arch::rcx] : static_cast<u32>(core.s.gpr[arch::rcx]);
     core.s.write_rflags(core.s.gpr[arch::r11] & 0x3c7fd7);            // RF, VM and reserved bits are cleared
     const auto base = static_cast<u16>(core.s.star >> 48);
@@ -61,7 +61,7 @@ Event sysenter(Core& core, const MicroOp&) {
 Event sysexit(Core& core, const MicroOp& op) {
     if (!core.s.protected_mode() || (core.s.sysenter_cs & 0xfffc) == 0 || core.s.cpl != 0) return arch::general_protection();
     const bool to_64 = (op.flags & MicroOp::rex_w) != 0;
-    if (to_64 && (!canonical(core.s.gpr[arch::rcx]) || !canonical(core.s.gpr[arch::rdx]))) return arch::general_protection();
+    if (to_64 && (!core.canonical(core.s.gpr[arch::rcx]) || !core.canonical(core.s.gpr[arch::rdx]))) return arch::general_protection();
     const auto base = static_cast<u16>(core.s.sysenter_cs & 0xfffc);
     core.s.segment[arch::cs] = flat_code(static_cast<u16>((base + (to_64 ? 32 : 16)) | 3), 3, to_64);
     core.s.segment[arch::ss] = flat_stack(static_cast<u16>((base + (to_64 ? 40 : 24)) | 3), 3);

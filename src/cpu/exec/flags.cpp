@@ -47,8 +47,7 @@ Event load_flags(Core& core, u64 popped) {
     if (core.s.cpl <= iopl(core)) mask |= flag::if_;
     if (core.s.cpl == 0) mask |= flag::iopl;
     if constexpr (sizeof(T) == 2) mask &= 0xffff;
-    else mask |= flag::rf;                                   // cleared
-    core.s.write_rflags((old & ~mask) | (popped & mask & ~flag::rf));
+    core.s.write_rflags((old & ~mask & ~flag::rf) | (popped & mask));
     return {};
 }
 

@@ -138,7 +138,7 @@ template <arch::SegmentRegister segment>
 Event write_base(Core& core, const MicroOp& op) {
     if (!bases_accessible(core)) return arch::undefined_opcode;
     const u64 value = core.reg_sized(op.dst, op.width);
-    if (!canonical(value)) return arch::general_protection();
+    if (!core.canonical_base(value)) return arch::general_protection();
     core.s.segment[segment].base = value;
     return {};
 }

@@ -189,7 +189,7 @@ Event iret_protected(Core& core, const MicroOp& op) {
         }
         new_rsp = sp.value;
     }
-    if (to_64 ? !canonical(ip.value) : ip.value > new_code.limit) return arch::general_protection();
+    if (to_64 ? !core.canonical(ip.value) : ip.value > new_code.limit) return arch::general_protection();
     if (const auto event = mark_accessed(core, selector, code)) return event;
 
     const unsigned cpl = core.s.cpl;
@@ -215,6 +215,7 @@ struct Iret {
         const auto event = !core.s.protected_mode() || core.s.virtual8086() ? iret_real<T>(core, op) : iret_protected<T>(core, op);
         if (event) return event;
         core.iret_unblocked_nmi = false;
+        core.resume_flag_loaded();
         core.segments_changed();
         core.privilege_changed();
         return {};

@@ -45,6 +45,7 @@ Event vet(Core& core, const MicroOp& op, u16 port, bool in) {
 [[gnu::noinline]] Event in(Core& core, const MicroOp& op) {
     const u16 port = port_of(core, op);
     if (const auto event = vet(core, op, port, true)) return event;
+    core.breakpoint_hits |= core.breakpoints.on_port(port, op.bytes());
     core.set_reg_sized(arch::rax, op.width, core.io.in(port, op.bytes()));
     return {};
 }
@@ -52,6 +53,7 @@ Event vet(Core& core, const MicroOp& op, u16 port, bool in) {
 [[gnu::noinline]] Event out(Core& core, const MicroOp& op) {
     const u16 port = port_of(core, op);
     if (const auto event = vet(core, op, port, false)) return event;
+    core.breakpoint_hits |= core.breakpoints.on_port(port, op.bytes());
     core.io.out(port, op.bytes(), core.reg_sized(arch::rax, op.width));
     return {};
 }
@@ -111,12 +113,14 @@ template <bool is_input, class T>
     for (;;) {
         const auto event = is_input ? input_once<T>(core, op, port) : output_once<T>(core, op, port);
         if (event) return event;
+        core.breakpoint_hits |= core.breakpoints.on_port(port, sizeof(T));
         set_counted(core, pointer, mask, core.s.gpr[pointer] + step);
         if (!repeated) return {};
         set_counted(core, arch::rcx, mask, core.s.gpr[arch::rcx] - 1);
         if ((core.s.gpr[arch::rcx] & mask) == 0) return {};
         if ((core.s.rflags & arch::rflags::tf) != 0 || events::single_steps(core)) core.between_elements = core.attention = true;      // the trap comes behind every element
-        if (core.attention) return {arch::EventKind::restart, 0, 0};
+        if (core.breakpoint_hits != 0) core.attention = true;
+        if (core.attention) return core.leave_string(op);
     }
 }
 

@@ -51,7 +51,10 @@ void drop_inner_segments(Core& core, unsigned cpl) {
     for (auto number : {arch::es, arch::ds, arch::fs, arch::gs}) {
         auto& segment = core.s.segment[number];
         if (segment.unusable() || (segment.is_code() && segment.conforming())) continue;
-        if (segment.dpl() < cpl) segment = arch::Segment{};
+        if (segment.dpl() >= cpl) continue;
+        const u64 base = core.s.long_mode_active() ? segment.base : 0;           // FS.base and GS.base stay: they are MSRs
+        segment = arch::Segment{};
+        segment.base = base;
     }
 }
 

@@ -89,7 +89,7 @@ arch::Outcome<u64> timed_run(Core& core, const MicroOp& op, u64 count) {
     const auto whole = [](u64 bytes) { return bytes - bytes % sizeof(T); };
     u64 bytes = whole(std::min(count * sizeof(T), page_size - (to & page_offset_mask)));
     if constexpr (kind == StringOp::movs) bytes = std::min(bytes, whole(page_size - (from & page_offset_mask)));
-    if (bytes == 0 || !canonical(to) || (kind == StringOp::movs && !canonical(from))) return u64{0};
+    if (bytes == 0 || !core.canonical(to) || (kind == StringOp::movs && !core.canonical(from))) return u64{0};
     u64 excess = 0;
     const u8* in = nullptr;
     if constexpr (kind == StringOp::movs) {
@@ -150,12 +150,6 @@ u64 bulk(Core& core, const MicroOp& op, u64 count) {
     return bytes / sizeof(T);
 }
 
-// Goes on later, with the next element.
-Event interrupt_string(Core& core, const MicroOp& op) {
-    core.interrupted_string = core.rip_of(op);
-    return {arch::EventKind::restart, 0, 0};
-}
-
 template <StringOp kind, class T>
 [[gnu::noinline]] Event run_string(Core& core, const MicroOp& op) {
     const u64 mask = address_mask(op);
@@ -165,16 +159,17 @@ template <StringOp kind, class T>
         if (core.mode() == Mode::timing && !goes_on) core.model.charge(timing::Bucket::instruction_issue, core.params.core.string_startup);
     // A trap or a monitor-trap-flag exit after each element: SDM vol. 2, "REP/REPE/REPZ/REPNE/REPNZ"; vol. 3, "Monitor Trap Flag".
     const bool traps = (core.s.rflags & arch::rflags::tf) != 0 || events::single_steps(core);
+    const bool singly = traps || core.breakpoints.watches_data();
     for (;;) {
         u64 count = core.s.gpr[arch::rcx] & mask;
         if (count == 0) return {};
         if constexpr (kind == StringOp::movs || kind == StringOp::stos) {
-            const auto run = traps ? arch::Outcome<u64>{u64{0}} : core.decode_mode.timed ? timed_run<kind, T>(core, op, count) : arch::Outcome<u64>{bulk<kind, T>(core, op, count)};
+            const auto run = singly ? arch::Outcome<u64>{u64{0}} : core.decode_mode.timed ? timed_run<kind, T>(core, op, count) : arch::Outcome<u64>{bulk<kind, T>(core, op, count)};
             if (!run) return run.event;
             if (const u64 done = run.value; done != 0) {
                 set_counter(core, arch::rcx, count - done, mask);
                 if (count == done) return {};
-                if (core.attention || core.model.cycles() >= core.cycle_limit) return interrupt_string(core, op);
+                if (core.attention || core.model.cycles() >= core.cycle_limit) return core.leave_string(op);
                 continue;
             }
         }
@@ -186,7 +181,8 @@ template <StringOp kind, class T>
         }
         if (count == 0) return {};
         if (traps) core.between_elements = core.attention = true;
-        if (core.attention || core.model.cycles() >= core.cycle_limit) return interrupt_string(core, op);
+        if (core.breakpoint_hits != 0) core.attention = true;
+        if (core.attention || core.model.cycles() >= core.cycle_limit) return core.leave_string(op);
     }
 }
 

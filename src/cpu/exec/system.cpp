@@ -65,7 +65,7 @@ Event invlpg(Core& core, const MicroOp& op) {
     u64 linear = core.effective_address(op) + (based ? core.s.segment[segment].base : 0);
     if (!core.code64()) linear = static_cast<u32>(linear);
     if (core.vmx->intercepts.invlpg) return exit_with(core, vmx::ExitReason::invlpg, linear);
-    if (!canonical(linear)) return {};
+    if (!core.canonical(linear)) return {};
     core.mmu.invlpg(linear);
     core.context_changed();
     return {};
@@ -75,7 +75,7 @@ Event invlpg(Core& core, const MicroOp& op) {
 bool invpcid_operands_valid(const Core& core, u64 type, u64 pcid, u64 linear) {
     if (type > 3 || pcid >> 12 != 0) return false;
     if (type <= 1 && pcid != 0 && (core.s.cr4 & arch::cr4::pcide) == 0) return false;
-    return type != 0 || canonical(linear);
+    return type != 0 || core.canonical_base(linear);
 }
 
 Event invpcid(Core& core, const MicroOp& op) {

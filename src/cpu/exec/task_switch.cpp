@@ -166,6 +166,7 @@ Event switch_task(Core& core, u16 selector, TaskSwitchSource source, u8 instruct
     if (nests) image.eflags |= flag::nt;
     core.s.rip = image.eip;
     core.s.write_rflags(image.eflags & (is32 ? 0x3f7fd7U : 0x7fd7U));
+    core.resume_flag_loaded();
     for (u8 number = 0; number < 8; ++number) core.s.gpr[number] = is32 ? image.gpr[number] : 0xffff0000U | image.gpr[number];
     for (u8 number = 0; number < 6; ++number) {
         core.s.segment[number] = arch::Segment{};
@@ -183,7 +184,7 @@ Event switch_task(Core& core, u16 selector, TaskSwitchSource source, u8 instruct
     core.task_switched = static_cast<bool>(event);
     if (event) return event;
     if (image.trap) {
-        core.s.pending_debug |= bit(15) | bit(14);
+        core.s.pending_debug |= bit(15);                 // DR6.BT
         core.attention = true;
     }
     return {};

@@ -43,7 +43,10 @@ Event without_operand(Core& core, const MicroOp& op) {
 Event vmxoff(Core& core, const MicroOp& op) {
     if (const auto event = vet(core, op, Instruction::vmxoff)) return event;
     const auto result = core.vmx->vmxoff();
-    if (result.ok()) core.guest_shares.leave([&] { core.count_instructions(); });
+    if (result.ok()) {
+        core.guest_shares.leave([&] { core.count_instructions(); });
+        core.attention = true;                               // an INIT may have waited for the end of VMX operation
+    }
     return finish(core, result);
 }
 

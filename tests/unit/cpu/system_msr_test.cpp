@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "cpu/cpuid.h"
 #include "cpu/msr.h"
 #include "support/core_bench.h"
 
@@ -178,6 +179,26 @@ TEST(RandomNumbers, DifferWithinARunAndRepeatBetweenRuns) {
     EXPECT_EQ(first, draw(1));
     EXPECT_NE(first, draw(2));
     EXPECT_EQ((std::set<u64>(first.begin(), first.end()).size()), first.size());
+}
+
+// SDM vol. 4, IA32_MISC_ENABLE, bit 34.
+TEST(MiscEnable, TakesExecuteDisableAway) {
+    constexpr u64 xd_disable = u64{1} << 34;
+    Bench bench;
+    bench.s().efer &= ~arch::efer::nxe;
+    const auto reported = [&] { return cpu::cpuid(bench.core, 0x8000'0001, 0).edx >> 20 & 1; };
+    EXPECT_EQ(reported(), 1U);
+    EXPECT_TRUE(writes(bench, 0xc000'0080, bench.s().efer | arch::efer::nxe));
+    EXPECT_TRUE(writes(bench, 0xc000'0080, bench.s().efer & ~arch::efer::nxe));
+    const u64 before = reads(bench, 0x1a0);
+    ASSERT_TRUE(writes(bench, 0x1a0, before | xd_disable));
+    EXPECT_EQ(reads(bench, 0x1a0), before | xd_disable);
+    EXPECT_EQ(reported(), 0U);
+    EXPECT_FALSE(writes(bench, 0xc000'0080, bench.s().efer | arch::efer::nxe));
+    cpu::CoreParams params;
+    params.features.nx = false;
+    Bench without{CodeMode::long64, params};
+    EXPECT_FALSE(writes(without, 0x1a0, reads(without, 0x1a0) | xd_disable));
 }
 
 TEST(SwapGs, ExchangesTheBaseAtRingZeroOfSixtyFourBitMode) {

@@ -388,4 +388,18 @@ TEST(MsrLoadList, FailsWithTheNumberOfTheBadEntry) {
     }
 }
 
+// The recommended maximum is (IA32_VMX_MISC[27:25] + 1) * 512, which is 512 here; beyond it the manual promises nothing.
+TEST(MsrLoadList, FailsWithTheFirstEntryBeyondTheRecommendedMaximum) {
+    for (const unsigned count : {512U, 513U}) {
+        VmxBench bench;
+        bench.make_current();
+        bench.environment.msrs[0x10] = 0;
+        for (u64 i = 0; i < count; ++i) bench.memory.write<u64>(PhysicalAddress{VmxBench::msr_area + 16 * i}, 0x10);
+        bench.write(0x200a, VmxBench::msr_area);
+        bench.write(0x4014, count);
+        EXPECT_EQ(bench.launch().kind, count == 512 ? EntryResult::Kind::entered : EntryResult::Kind::failure_exit);
+        if (count == 513) { EXPECT_EQ(bench.read(0x6400), 513U); }
+    }
+}
+
 }  // namespace vtsim::vmx::test
