@@ -80,6 +80,8 @@ public:
     [[nodiscard]] bool software_enabled() const { return enabled() && svr::Enable::test(registers_.read(offset::svr)); }
     // The physical address is in the register page and the page is there (xAPIC mode).
     [[nodiscard]] bool covers(PhysicalAddress address) const { return address.page() == xapic_page_; }
+    // The register page while it is off, in x2APIC mode or disabled: reads of the processor are all ones, and its writes are no interrupt messages.
+    [[nodiscard]] bool leaves_empty(PhysicalAddress address) const { return xapic_page_ == no_page && address.page() == PhysicalAddress{base_}.page(); }
 
     // x2APIC MSRs 800H-8FFH: #GP as the SDM says, also outside x2APIC mode.
     [[nodiscard]] arch::Outcome<u64> read_msr(u32 msr, u64 now);

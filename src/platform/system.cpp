@@ -43,7 +43,8 @@ System::System(const MachineParams& params, const ProcessorFactory& make_process
                    control_.end({Ending::Cause::guest_exit, status, 0, {}});
                    if (control_.running != nullptr) control_.running->end(EndCause::magic_exit, status);
                }},
-      statistics_of_region_{params.machine.roi_stats} {
+      statistics_of_region_{params.machine.roi_stats},
+      firmware_interrupts_{params.loader.firmware_interrupts} {
     bus_.on_unassigned([this](const std::string& line) { log(line); });
     map_devices();
     memory_.attach(&memory_port_);
@@ -174,9 +175,26 @@ u64 System::cycles() const {
     return std::accumulate(cores_.begin(), cores_.end(), u64{0}, [](u64 most, const auto& core) { return std::max(most, core->processor().cycles()); });
 }
 
+// Intel 8259A data sheet, "Initialization Command Words"; MultiProcessor Specification 1.4, "Virtual Wire Mode".
+void System::set_up_interrupts() {
+    const auto initialise = [](Pic8259& pic, u8 vectors, u8 cascade) {
+        pic.write(0, 1, 0x11);
+        for (const u8 word : {vectors, cascade, u8{1}, u8{0}}) pic.write(1, 1, word);          // ICW2 to ICW4; OCW1: no input is masked
+    };
+    initialise(interrupts_.pics.first, 0x08, 4);
+    initialise(interrupts_.pics.second, 0x70, 2);
+    constexpr u32 spurious = 0xf0, lint0 = 0x350, lint1 = 0x360;
+    if (auto* const apic = cores_.front()->processor().local_apic()) {
+        apic->write_mmio(spurious, 4, 0x1ff, 0);
+        apic->write_mmio(lint0, 4, 0x700, 0);                                                  // ExtINT
+        apic->write_mmio(lint1, 4, 0x400, 0);                                                  // NMI
+    }
+}
+
 void System::start(const BootState& boot) {
     auto& processor = cores_.front()->processor();
     apply(boot, processor.state());
+    if (firmware_interrupts_) set_up_interrupts();
     processor.state_changed();
 }
 

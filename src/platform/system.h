@@ -71,6 +71,7 @@ private:
     void end_region();
     void settle_statistics();
     [[nodiscard]] Statistics collect_figures();
+    void set_up_interrupts();
     void map_devices();
     void register_statistics();
     [[nodiscard]] bool limit_reached() const;
@@ -96,6 +97,7 @@ private:
     RegionOfInterest region_;
     std::optional<ExecutionMode> mode_in_region_;
     bool statistics_of_region_;
+    bool firmware_interrupts_;
     bool region_seen_ = false;
     ExecutionMode mode_around_region_ = ExecutionMode::functional;
     std::optional<Statistics> region_figures_;

@@ -9,7 +9,8 @@ PcDevices::PcDevices(InterruptFabric& interrupts, u64 ram_bytes, unsigned cpus, 
       cmos{"cmos", ram_bytes},
       first_pic{"pic0", Shared<Pic8259>{interrupts.pics.first}},
       second_pic{"pic1", Shared<Pic8259>{interrupts.pics.second}},
-      test_dma{"test_dma", dma_initiator, test_dma_requester} {
+      test_dma{"test_dma", dma_initiator, test_dma_requester},
+      test_interrupts{"test_interrupts", [&interrupts](unsigned line, bool level) { interrupts.set_line(line, level); }} {
     serial.model.on_interrupt([&interrupts](bool level) { interrupts.set_line(serial_line, level); });
 }
 
@@ -24,6 +25,9 @@ void PcDevices::map(BusModule& bus) {
     port(cmos, 0x70, 2);
     port(first_pic, 0x20, 2);
     port(second_pic, 0xa0, 2);
+    port(test_ports, test_port, test_port_bytes);
+    port(test_interrupts, test_interrupt_port, TestInterrupts::lines);
+    bus.map(Space::memory, test_memory_address, test_memory_bytes, bus.attach(test_memory.socket), "test_memory");
     bus.map(Space::memory, test_dma_address, TestDma::register_bytes, bus.attach(test_dma.registers.socket), "test_dma");
 }
 

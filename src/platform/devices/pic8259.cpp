@@ -50,13 +50,16 @@ void Pic8259::end_of_interrupt(u8 command) {
     if (input < 8) in_service_ = static_cast<u8>(in_service_ & ~(1U << input));
 }
 
-// Edge triggered: a request is made when the line rises, and withdrawn when it falls before it was taken.
 void Pic8259::set_line(unsigned input, bool level) {
     const auto flag = static_cast<u8>(1U << input);
     if (level && (level_ & flag) == 0) request_ |= flag;
-    if (!level) request_ = static_cast<u8>(request_ & ~flag);
     level_ = static_cast<u8>(level ? level_ | flag : level_ & ~flag);
     notify();
+}
+
+void Pic8259::set_cascade(unsigned input, bool level) {
+    if (!level) request_ = static_cast<u8>(request_ & ~(1U << input));
+    set_line(input, level);
 }
 
 std::optional<unsigned> Pic8259::pending() const {
@@ -78,7 +81,7 @@ PicPair::PicPair() {
     first.on_change([this] { update(); });
     second.on_change([this] {
         const bool wanted = second.pending().has_value();
-        first.set_line(2, wanted);
+        first.set_cascade(2, wanted);
     });
 }
 
@@ -96,8 +99,8 @@ u8 PicPair::acknowledge() {
     if (*input == 2) {
         const auto below = second.pending();
         vector = below ? second.acknowledge(*below) : static_cast<u8>(second.vector_base() + 7);
-        first.set_line(2, false);
-        first.set_line(2, second.pending().has_value());
+        first.set_cascade(2, false);
+        first.set_cascade(2, second.pending().has_value());
     }
     update();
     return vector;

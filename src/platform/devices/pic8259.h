@@ -16,7 +16,11 @@ public:
     u64 read(u64 offset, unsigned size);
     void write(u64 offset, unsigned size, u64 value);
 
+    // Edge triggered: a request is made when the line rises and stays until it is taken, as in the chipsets of PCs (Intel 82801 I/O Controller Hub data sheets, "Interrupt
+    // Request Register").
     void set_line(unsigned input, bool level);
+    // The second 8259 on an input: the request follows its output.
+    void set_cascade(unsigned input, bool level);
     // The input that would interrupt now: requested, not masked, of higher priority than what is in service.
     [[nodiscard]] std::optional<unsigned> pending() const;
     // Interrupt acknowledge cycle: takes `input` into service and returns its vector.

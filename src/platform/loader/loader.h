@@ -14,6 +14,7 @@ namespace vtsim::platform {
 struct LoaderParams {
     std::string format = "auto";
     u64 flat_address = 0x7c00;
+    bool firmware_interrupts = false;
 };
 
 struct LoadRequest {
@@ -42,6 +43,8 @@ template <>
 inline constexpr auto schema<platform::LoaderParams> = std::tuple{
     Param{"format", &platform::LoaderParams::format, "what the image is: auto, multiboot or flat"},
     Param{"flat_address", &platform::LoaderParams::flat_address, "physical address at which a flat binary is loaded and entered in real mode, below 1 MiB"},
+    Param{"firmware_interrupts", &platform::LoaderParams::firmware_interrupts,
+          "the interrupt controllers are set up as a PC's firmware leaves them: 8259s at vectors 08H and 70H with open inputs, virtual wire mode (off: as after reset)"},
 };
 
 }  // namespace vtsim::config

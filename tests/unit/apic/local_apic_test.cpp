@@ -221,11 +221,14 @@ TEST(ApicBase, MovesThePage) {
     Bench bench;
     EXPECT_TRUE(bench.apic.covers(PhysicalAddress{0xfee00080}));
     EXPECT_FALSE(bench.apic.covers(PhysicalAddress{0xfee01000}));
+    EXPECT_FALSE(bench.apic.leaves_empty(PhysicalAddress{0xfee00080}));
     ASSERT_FALSE(bench.apic.write_base(0xfed40900, 0));
     EXPECT_TRUE(bench.apic.covers(PhysicalAddress{0xfed40fff}));
     EXPECT_FALSE(bench.apic.covers(PhysicalAddress{0xfee00080}));
     ASSERT_FALSE(bench.apic.write_base(0xfed40d00, 0));
     EXPECT_FALSE(bench.apic.covers(PhysicalAddress{0xfed40000}));       // x2APIC mode has no page
+    EXPECT_TRUE(bench.apic.leaves_empty(PhysicalAddress{0xfed40000}));  // but nobody else answers there
+    EXPECT_FALSE(bench.apic.leaves_empty(PhysicalAddress{0xfee00000}));
 }
 
 TEST(ApicBase, DisablingForgetsTheRegisters) {

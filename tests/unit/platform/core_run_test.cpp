@@ -165,6 +165,31 @@ TEST(CoreRun, OtherProcessorsWaitUntilTheyAreStarted) {
     }
 }
 
+// The interrupt line of a port wakes HLT by the 8259s and LINT0, once somebody has set them up: line 11 is vector 73H.
+TEST(CoreRun, StartsWithTheInterruptControllersOfAFirmwareIfToldTo) {
+    std::vector<u8> code{
+        0x0f, 0x01, 0x15, 0x40, 0x02, 0x10, 0x00,                        // lgdt [0x100240]
+        0x0f, 0x01, 0x1d, 0x00, 0x02, 0x10, 0x00,                        // lidt [0x100200]
+        0xbc, 0x00, 0x30, 0x10, 0x00,                                    // mov esp, 0x103000
+        0x66, 0xba, 0x0b, 0x20, 0xb0, 0x01, 0xee,                        // mov dx, 200BH; mov al, 1; out dx, al
+        0xfb, 0xf4, 0xeb, 0xfd,                                          // sti; hlt; jmp the hlt
+    };
+    constexpr u64 base = 0x10'000c, table = 0x10'0200, handler = 0x10'0180;
+    const auto put = [&](u64 address, std::initializer_list<u8> bytes) {
+        code.resize(std::max<std::size_t>(code.size(), address - base + bytes.size()));
+        std::copy(bytes.begin(), bytes.end(), code.begin() + static_cast<std::ptrdiff_t>(address - base));
+    };
+    put(handler, {0xb0, 0x10, 0xe6, 0xf4});                              // mov al, 0x10; out 0xf4, al
+    put(table, {0xff, 0x07, 0x08, 0x02, 0x10, 0x00});                    // limit and base of the table behind it
+    put(table + 8 + 8 * 0x73, {0x80, 0x01, 0x08, 0x00, 0x00, 0x8e, 0x10, 0x00});
+    put(0x10'0240, {0xff, 0x00, 0x46, 0x02, 0x10, 0x00});
+    put(0x10'0246 + 8, {0xff, 0xff, 0x00, 0x00, 0x00, 0x9b, 0xcf, 0x00});
+    auto params = params_in("functional");
+    EXPECT_EQ(run(params, code).result.reason, StopReason::halted);
+    params.loader.firmware_interrupts = true;
+    EXPECT_EQ(run(params, code).result.status, 0x21);
+}
+
 TEST(CoreRun, ReportsATripleFaultWithTheRegisters) {
     const auto done = run(params_in("functional"), {0x0f, 0x0b});       // ud2 without an IDT
     EXPECT_EQ(done.result.reason, StopReason::triple_fault);

@@ -10,6 +10,7 @@
 #include "platform/devices/pic8259.h"
 #include "platform/devices/simple_ports.h"
 #include "platform/devices/test_dma.h"
+#include "platform/devices/test_ports.h"
 #include "platform/devices/uart16550.h"
 
 namespace vtsim::platform {
@@ -194,6 +195,32 @@ TEST_F(Pics, CascadeTheSecondThroughInputTwo) {
     EXPECT_EQ(pair_.acknowledge(), 0x2bU);
     EXPECT_FALSE(output_);
     EXPECT_EQ(pair_.acknowledge(), 0x27U);                   // nothing left: spurious
+}
+
+TEST_F(Pics, KeepARequestWhoseLineHasFallen) {
+    for (const unsigned line : {5U, 11U}) {
+        pair_.set_line(line, true);
+        pair_.set_line(line, false);
+        EXPECT_TRUE(output_);
+        EXPECT_EQ(pair_.acknowledge(), 0x20 + line);
+        EXPECT_FALSE(output_);
+        pair_.first.write(0, 1, 0x20);
+        pair_.second.write(0, 1, 0x20);
+        EXPECT_FALSE(output_);                               // one edge, one interrupt
+    }
+}
+
+TEST(TestPorts, KeepBytesAndDriveLines) {
+    TestStorage<4> storage;
+    storage.write(0, 4, 0x1122'3344);
+    storage.write(1, 1, 0xff);
+    EXPECT_EQ(storage.read(0, 4), 0x1122'ff44U);
+    EXPECT_EQ(storage.read(2, 2), 0x1122U);
+    std::vector<std::pair<unsigned, bool>> changes;
+    TestInterrupts interrupts{[&](unsigned line, bool level) { changes.emplace_back(line, level); }};
+    interrupts.write(11, 4, 1);
+    interrupts.write(11, 4, 0);
+    EXPECT_EQ(changes, (std::vector<std::pair<unsigned, bool>>{{11, true}, {11, false}}));
 }
 
 // Memory with a hole that refuses.
