@@ -23,7 +23,13 @@ public:
 private:
     void load(const arch::State& start);
 
-    test::CoreBench bench_{test::CodeMode::real, test::every_feature_params()};
+    // With linear addresses of 48 bits, by which the oracle checks bases.
+    static cpu::CoreParams params() {
+        auto every = test::every_feature_params();
+        every.features.la57 = false;
+        return every;
+    }
+    test::CoreBench bench_{test::CodeMode::real, params()};
     std::optional<cpu::events::Delivery> event_;
 };
 
