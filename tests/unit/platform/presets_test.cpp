@@ -66,7 +66,7 @@ TEST(Presets, HaveTheFeatureBitsOfTheProcessors) {
     constexpr u32 d1 = 1U << 21 | 1U << 22 | 1U << 29 | 1U << 31 | 1U << 28;
     // Leaf 7, EBX: HLE, x87 data pointer at exceptions only, RTM, resource monitoring, MPX, resource allocation, AVX-512, Processor Trace.
     constexpr u32 b7 = 1U << 4 | 1U << 6 | 1U << 11 | 1U << 12 | 1U << 14 | 1U << 15 | 1U << 16 | 1U << 17 | 1U << 25 | 1U << 28 | 1U << 30 | 1U << 31;
-    constexpr u32 pku = 1U << 3, mpx_avx512 = 0xf8;
+    constexpr u32 mpx_avx512 = 0xf8;
     using R = cpu::CpuidResult;
     struct Word {
         const char* preset;
@@ -78,9 +78,9 @@ TEST(Presets, HaveTheFeatureBitsOfTheProcessors) {
         {"haswell", 1, 0, &R::ecx, 0x7ffa'fbff, c1},    {"broadwell", 1, 0, &R::ecx, 0x7ffa'fbff, c1},    {"skylake-sp", 1, 0, &R::ecx, 0x7ffe'fbff, c1},
         {"haswell", 1, 0, &R::edx, 0xbfeb'fbff, d1},    {"broadwell", 1, 0, &R::edx, 0xbfeb'fbff, d1},    {"skylake-sp", 1, 0, &R::edx, 0xbfeb'fbff, d1},
         {"haswell", 7, 0, &R::ebx, 0x0000'27ab, b7},    {"broadwell", 7, 0, &R::ebx, 0x021c'2fbb, b7},    {"skylake-sp", 7, 0, &R::ebx, 0xd39f'fffb, b7},
-        {"haswell", 7, 0, &R::ecx, 0, 0},               {"broadwell", 7, 0, &R::ecx, 0, 0},               {"skylake-sp", 7, 0, &R::ecx, 8, pku},
+        {"haswell", 7, 0, &R::ecx, 0, 0},               {"broadwell", 7, 0, &R::ecx, 0, 0},               {"skylake-sp", 7, 0, &R::ecx, 8, 0},
         {"haswell", 7, 0, &R::edx, 0, 0},               {"broadwell", 7, 0, &R::edx, 0, 0},               {"skylake-sp", 7, 0, &R::edx, 0, 0},
-        {"haswell", 0xd, 0, &R::eax, 7, 0},             {"broadwell", 0xd, 0, &R::eax, 7, 0},             {"skylake-sp", 0xd, 0, &R::eax, 0x2ff, mpx_avx512 | 1U << 9},
+        {"haswell", 0xd, 0, &R::eax, 7, 0},             {"broadwell", 0xd, 0, &R::eax, 7, 0},             {"skylake-sp", 0xd, 0, &R::eax, 0x2ff, mpx_avx512},
         {"haswell", 0xd, 1, &R::eax, 1, 0},             {"broadwell", 0xd, 1, &R::eax, 1, 0},             {"skylake-sp", 0xd, 1, &R::eax, 15, 0},
         {"haswell", 0xd, 2, &R::eax, 0x100, 0},         {"broadwell", 0xd, 2, &R::eax, 0x100, 0},         {"skylake-sp", 0xd, 2, &R::eax, 0x100, 0},
         {"haswell", 0xd, 2, &R::ebx, 0x240, 0},         {"broadwell", 0xd, 2, &R::ebx, 0x240, 0},         {"skylake-sp", 0xd, 2, &R::ebx, 0x240, 0},
