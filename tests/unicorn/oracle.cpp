@@ -13,8 +13,8 @@
 namespace vtsim::unicorn {
 namespace {
 
-// Memory of Unicorn alone: what starts the delivery of an event, and what empties the TLB.
-constexpr u64 pad_start = 0x20'0000, pad_bytes = 0x7000;
+// What starts the delivery of an event, and what empties the TLB.
+constexpr u64 pad_start = UnicornProcessor::own_memory, pad_bytes = UnicornProcessor::own_memory_end - pad_start;
 constexpr u64 flush_code = pad_start + 0x800, control_block = pad_start + 0x1000, host_save = pad_start + 0x2000, nowhere = pad_start + 0x3000, pad_tables = pad_start + 0x4000;
 constexpr u64 longest_repeat = 70'000;
 constexpr int invalid_opcode = 6, general_protection = 13, page_fault = 14;

@@ -25,6 +25,9 @@ public:
     // An external interrupt. Unicorn stops at exceptions instead of delivering them, but has QEMU's delivery: VMRUN of AMD's SVM injects.
     Outcome deliver(const arch::State& start, u8 vector);
 
+    // Memory beside the windows that Unicorn needs for itself.
+    static constexpr u64 own_memory = 0x20'0000, own_memory_end = own_memory + 0x7000;
+
     // Physical memory; `address` in one of the windows. Code must be written by write_code.
     [[nodiscard]] u8* at(u64 address);
     void write_code(u64 address, std::span<const u8> bytes);

@@ -31,7 +31,6 @@ constexpr u64 flat(u64 access, u64 flags) { return pack(0, 0xf'ffff, access, fla
 void Memories::fill(Random& random) {
     for (u64 at = 0; at < room_end; at += 8) put(at, random.percent(40) ? random.integer() : random.bits());
     for (u64 at = targets; at < targets_end; ++at) put(at, u8{0xf4});
-    for (u64 at = page_tables; at < page_tables + 0x4000; at += 8) put(at, u64{0});
     for (u64 at = top_start; at < top_end; at += 8) put(at, random.bits());
 }
 
@@ -314,6 +313,8 @@ void Scene::write_page_tables() {
     constexpr u64 pdpt = page_tables + 0x1000, directory = page_tables + 0x2000, table = page_tables + 0x3000;
     constexpr u64 present = 1, write = 2, user = 4, touched = 0x60, large = 0x80, no_execute = u64{1} << 63;
     const auto upper = [&](u64 next) { return next | present | write | user | (random_.percent(50) ? touched & 0x20 : 0); };
+    static constexpr std::array<u64, 0x800> nothing{};
+    memories_.write(page_tables, nothing.data(), sizeof nothing);
     memories_.put(page_tables, upper(pdpt) & ~(random_.percent(2) ? write : 0));
     memories_.put(pdpt, upper(directory));
     memories_.put(directory, upper(table) & ~(random_.percent(2) ? user : 0));
