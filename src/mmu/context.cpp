@@ -26,10 +26,9 @@ ContextKey key_of(const arch::PagingContext& context, u16 root) {
     const unsigned mode = static_cast<unsigned>(context.mode) | (context.ept && context.mode_based_execute ? mode_based_execute_mode : 0);
     const unsigned pcid = context.pcid_enabled ? static_cast<unsigned>(context.cr3 & 0xfff) : 0;
     ContextKey key{tlb::Space::of(context.vpid, pcid, mode, root), 0};
-    const bool rules[] = {context.write_protect, context.page_size_extension, context.no_execute,      context.smep, context.smap,
-                          context.global_pages,  context.protection_keys,     context.ept,             context.guest,
-                          context.ept && Eptp::AccessedDirty::test(context.eptp)};
-    for (const bool rule : rules) key.rules = key.rules << 1 | (rule ? 1 : 0);
+    key.rules = u64{context.write_protect} | u64{context.page_size_extension} << 1 | u64{context.no_execute} << 2 | u64{context.smep} << 3 | u64{context.smap} << 4 |
+                u64{context.global_pages} << 5 | u64{context.protection_keys} << 6 | u64{context.ept} << 7 | u64{context.guest} << 8 |
+                u64{context.ept && Eptp::AccessedDirty::test(context.eptp)} << 9;
     if (context.protection_keys) key.rules |= u64{context.pkru} << 32;
     return key;
 }

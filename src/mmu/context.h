@@ -64,14 +64,15 @@ public:
 
     // The number of the context's first privilege, or `exhausted`.
     [[nodiscard]] u32 intern(const ContextKey& key) {
-        const u32 at = index(key);
-        auto& slot = slots_[at];
-        if ((used_ >> at & 1) != 0 && slot.key == key) return slot.number;
+        const u32 first = set_of(key);
+        for (u32 at = first; at < first + ways; ++at)
+            if ((used_ >> at & 1) != 0 && slots_[at].key == key) return slots_[at].number;
         if (next_ > limit) return exhausted;
-        slot = {key, next_};
+        const u32 at = place_in(first);
+        slots_[at] = {key, next_};
         used_ |= 1U << at;
         next_ += privileges;
-        return slot.number;
+        return slots_[at].number;
     }
     template <class Match>
     void drop_if(Match&& match) {
@@ -90,13 +91,22 @@ private:
         ContextKey key;
         u32 number = 0;
     };
-    static u32 index(const ContextKey& key) {
+    static constexpr u32 sets = 8, ways = 4;      // ways: a host and its guests may fall on one set and must not take each other's numbers at every VM exit
+
+    // The first slot of the set.
+    static u32 set_of(const ContextKey& key) {
         const u64 mixed = (key.space.bits ^ (key.rules * 0x9e3779b97f4a7c15)) * 0xff51afd7ed558ccd;
-        return static_cast<u32>(mixed >> 59);
+        return static_cast<u32>(mixed >> 61) * ways;
     }
-    std::array<Slot, 32> slots_{};
+    // A free slot of the set, else its ways in turn.
+    u32 place_in(u32 first) {
+        const u32 free = ~used_ >> first & ((1U << ways) - 1);
+        return first + (free != 0 ? static_cast<u32>(std::countr_zero(free)) : turn_++ % ways);
+    }
+    std::array<Slot, sets * ways> slots_{};
     u32 used_ = 0;              // bit i: slot i holds a context
     u32 next_ = 0;
+    u32 turn_ = 0;
 };
 
 }  // namespace vtsim::mmu

@@ -41,7 +41,11 @@ struct VmxResult {
 };
 
 // CF, PF, AF, ZF, SF and OF as the result demands.
-void apply_flags(VmxResult result, arch::State& state);
+inline void apply_flags(VmxResult result, arch::State& state) {
+    using namespace arch::rflags;
+    const u64 set = result.kind == VmxResult::Kind::fail_invalid ? cf : result.kind == VmxResult::Kind::fail_valid ? zf : 0;
+    state.write_rflags((state.rflags & ~status) | set);      // all six are replaced: those that are still lazy need no look
+}
 
 struct ReadResult {
     VmxResult result;

@@ -32,6 +32,16 @@ bool done(const Judged& j) { return j.expected.end == End::done || (j.expected.v
 // The instruction itself could not be fetched.
 bool not_fetched(const Judged& j) { return j.expected.vector == static_cast<int>(Vector::pf) && j.expected.state.cr2 >> 12 == j.c.linear >> 12; }
 bool is(const Judged& j, ZydisMnemonic mnemonic) { return !j.c.interrupt && j.c.mnemonic() == mnemonic && !not_fetched(j); }
+bool paged(const Judged& j) { return (j.c.start.cr0 & arch::cr0::pg) != 0; }
+
+// Accessed and dirty flags in the page-table entry of `linear`: as vtsim has left them.
+constexpr u64 page_table = page_tables + 0x3000;
+constexpr unsigned accessed_mark = 0x20, dirty_mark = 0x40;
+void take_marks(const Judged& j, u64 linear, unsigned marks) {
+    u8& entry = *j.memories.reference_.at(page_table + (linear >> 12 & 511) * 8);
+    entry = static_cast<u8>((entry & ~marks) | (*j.memories.subject_.at(page_table + (linear >> 12 & 511) * 8) & marks));
+}
+
 bool real_or_v86(const arch::State& s) { return !s.protected_mode() || s.virtual8086(); }
 
 Verdict want_undefined(Judged& j) {
@@ -52,7 +62,7 @@ bool mend_accessed(Judged& j, arch::SegmentRegister number) {
     constexpr u8 segment_present = 0x90;                              // else the frame has overwritten it
     if ((*j.memories.reference_.at(byte) & segment_present) == segment_present) *j.memories.reference_.at(byte) |= 1;
     constexpr u8 accessed_dirty = 0x60;
-    if ((j.c.start.cr0 & arch::cr0::pg) != 0) *j.memories.reference_.at(page_tables + 0x3000 + (byte >> 12) * 8) |= accessed_dirty;
+    if (paged(j)) *j.memories.reference_.at(page_table + (byte >> 12) * 8) |= accessed_dirty;
     return true;
 }
 
@@ -109,7 +119,7 @@ constexpr Deviation rows[] = {
      }},
     {"the next instruction", "is fetched, to see that this one has ended: its translation is marked as accessed", "SDM vol. 3, \"Accessed and Dirty Flags\"", "entries for the next instruction's address may differ in their accessed flag",
      [](Judged& j) {
-         if ((j.c.start.cr0 & arch::cr0::pg) == 0 || j.expected.end != End::done) return Verdict::none;
+         if (!paged(j) || j.expected.end != End::done) return Verdict::none;
          const u64 linear = j.expected.state.code64() ? j.expected.state.rip : static_cast<u32>(j.expected.state.segment[arch::cs].base + j.expected.state.rip);
          bool mended = false;
          for (u64 level = 0, table = page_tables; level < 4; ++level, table += 0x1000) {
@@ -122,9 +132,9 @@ constexpr Deviation rows[] = {
      }},
     {"the end of a run", "looks for a translation at an address behind the code", "of Unicorn's own", "the accessed flags of the first entries of the upper tables may differ",
      [](Judged& j) {
-         if ((j.c.start.cr0 & arch::cr0::pg) == 0) return Verdict::none;
+         if (!paged(j)) return Verdict::none;
          bool mended = false;
-         for (u64 table = page_tables; table < page_tables + 0x3000; table += 0x1000) {
+         for (u64 table = page_tables; table < page_table; table += 0x1000) {
              if (((*j.memories.reference_.at(table) ^ *j.memories.subject_.at(table)) & 0x20) == 0) continue;
              *j.memories.reference_.at(table) ^= 0x20;
              mended = true;
@@ -133,7 +143,7 @@ constexpr Deviation rows[] = {
      }},
     {"walks that fault", "mark the upper entries as accessed", "SDM vol. 3, \"Accessed and Dirty Flags\": for entries that are used for a translation", "the accessed flags of paging-structure entries may differ after a page fault",
      [](Judged& j) {
-         if ((j.c.start.cr0 & arch::cr0::pg) == 0 || j.expected.vector != static_cast<int>(Vector::pf) || j.actual.vector != j.expected.vector) return Verdict::none;
+         if (!paged(j) || j.expected.vector != static_cast<int>(Vector::pf) || j.actual.vector != j.expected.vector) return Verdict::none;
          for (u64 at = page_tables; at < page_tables + 0x4000; at += 8) *j.memories.reference_.at(at) = static_cast<u8>((*j.memories.reference_.at(at) & ~0x20) | (*j.memories.subject_.at(at) & 0x20));
          return Verdict::mended;
      }},
@@ -153,14 +163,14 @@ constexpr Deviation rows[] = {
          const bool by_supervisor = s.cpl == 3 || (s.cr4 & arch::cr4::smap) != 0;
          return differs && by_supervisor && (j.c.interrupt || j.c.far()) && !not_fetched(j) ? Verdict::accepted : Verdict::none;
      }},
-    {"page faults of modified operands", "reads first, and tells of a read", "SDM vol. 3, \"Page-Fault Exceptions\" leaves open which access of an instruction faults; processors tell of the write", "W/R of the error code may differ when the operand is written as well",
+    {"page faults of modified operands", "reads first, and tells of a read", "SDM vol. 3, \"Page-Fault Exceptions\" leaves open which access of an instruction faults; processors tell of the write", "W/R of the error code may differ when the operand is written as well, and the dirty flag of the first page of an operand whose second page faults",
      [](Judged& j) {
          if (j.c.interrupt || j.expected.vector != static_cast<int>(Vector::pf) || j.actual.vector != j.expected.vector || (j.expected.error_code ^ j.actual.error_code) != arch::pf_error::write) return Verdict::none;
-         const bool modifies = std::any_of(j.c.operands, j.c.operands + j.c.instruction.operand_count, [](const auto& operand) {
-             return is_memory(operand) && (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
-         });
-         if (!modifies) return Verdict::none;
+         const auto* end = j.c.operands + j.c.instruction.operand_count;
+         const auto* modified = std::find_if(j.c.operands, end, [](const auto& operand) { return is_memory(operand) && (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0; });
+         if (modified == end) return Verdict::none;
          j.expected.error_code = j.actual.error_code;
+         if (const u64 linear = linear_of(j.c.start, place_of(j.c, *modified)); paged(j) && linear >> 12 != j.actual.state.cr2 >> 12) take_marks(j, linear, dirty_mark);
          return Verdict::mended;
      }},
     {"several stack slots", "pushes and pops them in another order", "SDM vol. 2, \"PUSHA/PUSHAD\", \"POPA/POPAD\", \"ENTER\"", "CR2 may differ",
@@ -274,9 +284,8 @@ constexpr Deviation rows[] = {
     {"the I/O permission map", "is not read", "SDM vol. 1, \"I/O Permission Bit Map\"", "the translation of the TSS may be marked as accessed",
      [](Judged& j) {
          const auto category = j.c.interrupt ? ZYDIS_CATEGORY_INVALID : j.c.instruction.meta.category;
-         if ((j.c.start.cr0 & arch::cr0::pg) == 0 || (category != ZYDIS_CATEGORY_IO && category != ZYDIS_CATEGORY_IOSTRINGOP)) return Verdict::none;
-         const u64 at = page_tables + 0x3000 + (tss >> 12) * 8;
-         *j.memories.reference_.at(at) = static_cast<u8>((*j.memories.reference_.at(at) & ~0x20) | (*j.memories.subject_.at(at) & 0x20));
+         if (!paged(j) || (category != ZYDIS_CATEGORY_IO && category != ZYDIS_CATEGORY_IOSTRINGOP)) return Verdict::none;
+         take_marks(j, tss, accessed_mark);
          return Verdict::mended;
      }},
     {"page faults of descriptors", "come for a doubleword where vtsim accesses the quadword or the access byte", "the manual leaves the size of the access open", "CR2 may lie anywhere in the descriptor",
@@ -316,22 +325,20 @@ constexpr Deviation rows[] = {
      }},
     {"ENTER and dirty pages", "does not touch the new top of the stack", "SDM vol. 2, \"ENTER\"", "the translation of the new stack pointer may be marked",
      [](Judged& j) {
-         if (!is(j, ZYDIS_MNEMONIC_ENTER) || !done(j) || (j.c.start.cr0 & arch::cr0::pg) == 0) return Verdict::none;
-         const u64 at = page_tables + 0x3000 + (j.expected.state.gpr[arch::rsp] >> 12 & 511) * 8;
-         *j.memories.reference_.at(at) = static_cast<u8>((*j.memories.reference_.at(at) & ~0x60) | (*j.memories.subject_.at(at) & 0x60));
+         if (!is(j, ZYDIS_MNEMONIC_ENTER) || !done(j) || !paged(j)) return Verdict::none;
+         take_marks(j, j.expected.state.gpr[arch::rsp], accessed_mark | dirty_mark);
          return Verdict::mended;
      }},
     {"16-byte descriptors at the end of a table", "are not read when their second half lies beyond the limit", "SDM vol. 2, \"LLDT\", \"LTR\" leave the order open", "the translation of the table may be marked",
      [](Judged& j) {
-         if (!(is(j, ZYDIS_MNEMONIC_LLDT) || is(j, ZYDIS_MNEMONIC_LTR)) || done(j) || (j.c.start.cr0 & arch::cr0::pg) == 0) return Verdict::none;
-         const u64 at = page_tables + 0x3000 + (gdt >> 12) * 8;
-         *j.memories.reference_.at(at) = static_cast<u8>((*j.memories.reference_.at(at) & ~0x20) | (*j.memories.subject_.at(at) & 0x20));
+         if (!(is(j, ZYDIS_MNEMONIC_LLDT) || is(j, ZYDIS_MNEMONIC_LTR)) || done(j) || !paged(j)) return Verdict::none;
+         take_marks(j, gdt, accessed_mark);
          return Verdict::mended;
      }},
     {"frames and descriptors before a fault", "touches other pages before it faults", "SDM vol. 3, \"Accessed and Dirty Flags\"", "the flags of the translations may differ when a transfer faults",
      [](Judged& j) {
-         if ((j.c.start.cr0 & arch::cr0::pg) == 0 || done(j) || !(j.c.interrupt || j.c.far())) return Verdict::none;
-         for (u64 at = page_tables + 0x3000; at < page_tables + 0x4000; at += 8) *j.memories.reference_.at(at) = static_cast<u8>((*j.memories.reference_.at(at) & ~0x60) | (*j.memories.subject_.at(at) & 0x60));
+         if (!paged(j) || done(j) || !(j.c.interrupt || j.c.far())) return Verdict::none;
+         for (u64 at = page_table; at < page_tables + 0x4000; at += 8) *j.memories.reference_.at(at) = static_cast<u8>((*j.memories.reference_.at(at) & ~0x60) | (*j.memories.subject_.at(at) & 0x60));
          return Verdict::mended;
      }},
     {"descriptors that cannot be marked as accessed", "(are not marked, see there)", "SDM vol. 3, \"Code- and Data-Segment Descriptor Types\"", "a page fault of a write to the tables is taken as it is",
@@ -362,9 +369,8 @@ constexpr Deviation rows[] = {
      }},
     {"ARPL and dirty pages", "writes what it does not change", "SDM vol. 2, \"ARPL\": writes when the RPL is lower", "the translation of the operand may be marked",
      [](Judged& j) {
-         if (!is(j, ZYDIS_MNEMONIC_ARPL) || !done(j) || (j.c.start.cr0 & arch::cr0::pg) == 0 || !is_memory(j.c.operands[0])) return Verdict::none;
-         const u64 at = page_tables + 0x3000 + (linear_of(j.c.start, place_of(j.c, j.c.operands[0])) >> 12 & 511) * 8;
-         *j.memories.reference_.at(at) = static_cast<u8>((*j.memories.reference_.at(at) & ~0x60) | (*j.memories.subject_.at(at) & 0x60));
+         if (!is(j, ZYDIS_MNEMONIC_ARPL) || !done(j) || !paged(j) || !is_memory(j.c.operands[0])) return Verdict::none;
+         take_marks(j, linear_of(j.c.start, place_of(j.c, j.c.operands[0])), accessed_mark | dirty_mark);
          return Verdict::mended;
      }},
     {"page faults at the end of a run", "hide the one before when the page tables lead nowhere", "of Unicorn's own", "CR2 and error code as vtsim has them when both have a page fault and Unicorn's is in its own memory",

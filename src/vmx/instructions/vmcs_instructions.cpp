@@ -4,12 +4,6 @@
 // VMXON to INVVPID behind vet(). SDM vol. 3, "VMX Instruction Reference".
 namespace vtsim::vmx {
 
-void apply_flags(VmxResult result, arch::State& state) {
-    using namespace arch::rflags;
-    const u64 set = result.kind == VmxResult::Kind::fail_invalid ? cf : result.kind == VmxResult::Kind::fail_valid ? zf : 0;
-    state.write_rflags((state.read_rflags() & ~status) | set);
-}
-
 // VMfail: VMfailValid stores the number where there is a current VMCS, else it is VMfailInvalid.
 VmxResult Vmx::fail(InstructionError error) {
     if (current_ == nullptr) return {VmxResult::Kind::fail_invalid, 0};
