@@ -73,6 +73,7 @@ inline CpuidResult cpuid(u32 leaf, u32 subleaf = 0) {
 }
 inline bool cpuid_1_ecx(unsigned bit) { return cpuid(1).ecx >> bit & 1; }
 inline bool cpuid_1_edx(unsigned bit) { return cpuid(1).edx >> bit & 1; }
+inline bool intel_processor() { return cpuid(0).ebx == 0x756e6547; }  // "Genu" of "GenuineIntel"
 inline bool cpuid_extended_edx(unsigned bit) { return cpuid(0x80000000).eax >= 0x80000001 && (cpuid(0x80000001).edx >> bit & 1); }
 
 inline u64 rdtsc() {

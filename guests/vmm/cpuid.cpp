@@ -15,7 +15,15 @@ constexpr u32 leaf_1_pcid = 1u << 17, leaf_7_invpcid = 1u << 10, leaf_7_pku = 1u
 constexpr u32 leaf_1_vmx = 1u << 5, leaf_1_smx = 1u << 6, leaf_1_osxsave = 1u << 27, leaf_1_hypervisor = 1u << 31;
 constexpr u32 leaf_xsave = 0xd, leaf_xsave_1_xsaves = 1u << 3;
 
+constexpr u32 leaf_80000001_syscall = 1u << 11;
+
 bool guest_cr4_has(u64 bit) { return vmread(Field::guest_cr4) & bit; }
+
+// A 64-bit code segment, which counts in IA-32e mode only.
+bool guest_in_64_bit_mode() {
+    constexpr u64 long_code = 1u << 13;
+    return vmread(Field::entry_controls) & guest_is_ia32e && vmread(of_segment(Field::guest_es_access_rights, Segment::cs)) & long_code;
+}
 
 }  // namespace
 
@@ -37,6 +45,8 @@ void handle_cpuid(Vcpu& vcpu) {
             }
         }
         if (leaf == leaf_xsave && u32(r.rcx) == 1) result.eax &= ~leaf_xsave_1_xsaves;          // a guest has no IA32_XSS
+        // The VMM itself asks in 64-bit mode, the only one that shows it on Intel's processors: SDM vol. 2, "CPUID".
+        if (leaf == 0x80000001 && intel_processor() && !guest_in_64_bit_mode()) result.edx &= ~leaf_80000001_syscall;
         // Shadow paging knows 4-level paging with the rights of its entries.
         if (leaf == 7 && vcpu.shadow && u32(r.rcx) == 0) {
             result.ebx &= ~leaf_7_invpcid;

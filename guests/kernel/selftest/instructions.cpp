@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "checks.h"
+#include "common/descriptors.h"
 
 namespace guest {
 namespace {
@@ -79,6 +80,43 @@ u64 sse2(u64 x, u64 y) {
     return x;
 }
 
+// EDX of leaf 8000_0001H as compatibility mode sees it. The kernel has no 32-bit code segment of its own: one behind a copy of the GDT, which lies below 4 GiB as the
+// code does.
+u32 extended_features_in_compatibility_mode() {
+    constexpr u64 code_32 = 0x00cf9b000000ffff;
+    const DescriptorTablePointer own = read_gdtr();
+    const u64 entries = (u64{own.limit} + 1) / 8;
+    static u64 gdt[32];
+    for (u64 i = 0; i < entries; ++i) gdt[i] = reinterpret_cast<const u64*>(own.base)[i];
+    gdt[entries] = code_32;
+    const DescriptorTablePointer longer{u16(own.limit + 8), reinterpret_cast<u64>(gdt)};
+    u32 edx;
+    asm volatile(
+        "lgdt %1\n\t"
+        "pushq %2\n\t"
+        "leaq 1f(%%rip), %%rax\n\t"
+        "pushq %%rax\n\t"
+        "lretq\n"
+        ".code32\n"
+        "1:\tmovl $0x80000001, %%eax\n\t"
+        "cpuid\n\t"
+        "ljmp %3, $2f\n"
+        ".code64\n"
+        "2:\tlgdt %4"
+        : "=&d"(edx)
+        : "m"(longer), "r"(entries * 8), "i"(kernel_code), "m"(own)
+        : "rax", "rbx", "rcx", "memory");
+    return edx;
+}
+
+// SDM vol. 2, "CPUID", leaf 8000_0001H. AMD's processors show SYSCALL in every mode.
+void check_system_call_bit(Checks& checks) {
+    constexpr const char* name = "CPUID shows SYSCALL in 64-bit mode, not in compatibility mode";
+    constexpr unsigned syscall = 11;
+    if (!intel_processor()) return checks.skip(name, "the processor is not Intel's");
+    checks.check(name, cpuid_extended_edx(syscall) && !(extended_features_in_compatibility_mode() >> syscall & 1));
+}
+
 }  // namespace
 
 void check_instructions(Checks& checks, Context&) {
@@ -96,6 +134,7 @@ void check_instructions(Checks& checks, Context&) {
     checks.check("RDTSC does not run backwards, and runs", monotone && before > first);
 
     constexpr u64 one = std::bit_cast<u64>(1.0), three = std::bit_cast<u64>(3.0), four = std::bit_cast<u64>(4.0);
+    check_system_call_bit(checks);
     checks.check("SSE2 doubles", sse2(three, four) == one);                            // sqrt(3 * 4 + 4) / 4
     checks.check("SSE2 rounding to nearest", sse2(one, three) == 0x3fea20bd700c2c3d);  // sqrt(6) / 3 = 0.8164965809277260...
 }

@@ -27,8 +27,6 @@ Caught run_user(u8 vector, const char* entry, u64 argument = 0) {
     }, reinterpret_cast<u64>(&program));
 }
 
-bool intel_processor() { return cpuid(0).ebx == 0x756e6547; }  // "Genu" of "GenuineIntel"
-
 // SDM vol. 3, "Fast System Calls in 64-Bit Mode" and "Performing Fast Calls to System Procedures with SYSENTER".
 void prepare_fast_calls() {
     write_msr(msr_efer, read_msr(msr_efer) | efer_sce);
