@@ -60,6 +60,7 @@ void Mmu::drop_cached_page(u64 linear) {
         drop_data(data.at(linear));
         return;
     }
+    large_pages_.dropped(linear, range);
     for (auto& entry : fetch) drop(entry, entry.tag);
     if (range == 30) {
         for (u64 i = 0; i < TranslationCache::count; ++i) drop_data(data.entry(i));

@@ -233,8 +233,9 @@ Translation Mmu::describe(u64 linear, const tlb::Mapping& mapping) const {
 
 void Mmu::fill_caches(u64 linear, arch::Access access, const tlb::Mapping& mapping, u8 allows, u32 way, u32 serial) {
     const PhysicalAddress frame{mapping.physical(linear) & ~page_offset_mask};
-    if (stale_ == Stale::forget || !memory_.is_ram(frame, page_size)) return;
-    if (mapping.leaf_shift > 12) large_pages_.add(linear, mapping.leaf_shift);
+    if (stale_ == Stale::forget) return;
+    if (mapping.leaf_shift > 12) large_pages_.add(linear, mapping.leaf_shift);      // of devices, too: their translations are kept as well
+    if (!memory_.is_ram(frame, page_size)) return;
     if (!params_.filters) serial = 0;                   // never current: every access comes here
     const u64 tag_value = page_tag(linear, tag(access));
     if (access.fetches()) {

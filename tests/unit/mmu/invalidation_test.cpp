@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 
 #include "arch/registers.h"
 #include "unit/mmu/bench.h"
@@ -199,6 +200,40 @@ TEST(LargePages, ArePurgedFromTheTranslationCachesPieceByPiece) {
         bench.mmu.invlpg(0x4000'0000 + 33 * page_size);
         for (u64 page = 0; page < 512; page += 7)
             ASSERT_EQ(bench.mmu.translate(0x4000'0000 + page * page_size, load).value.physical.value(), GiB + page * page_size);
+    }
+}
+
+// Also beyond the memory, where devices are: their translations are kept, too.
+TEST(LargePages, OfDevicesArePurgedPieceByPiece) {
+    for (const unsigned leaf_level : {2U, 3U}) {
+        Bench bench;
+        bench.paging(4);
+        const u64 leaf = bench.map_page(0x4000'0000, 128 * GiB, leaf_level);
+        bench.apply();
+        for (u64 page = 0; page < 512; page += 7) ASSERT_TRUE(bench.mmu.translate(0x4000'0000 + page * page_size, load).ok());
+        bench.set_entry(leaf, false, 256 * GiB | Bench::all_rights | Bench::large);
+        bench.mmu.invlpg(0x4000'0000 + 33 * page_size);
+        for (u64 page = 0; page < 512; page += 7)
+            ASSERT_EQ(bench.mmu.translate(0x4000'0000 + page * page_size, load).value.physical.value(), 256 * GiB + page * page_size);
+    }
+}
+
+// What is known about where large pages are is forgotten when they are purged, and known again afterwards; also where many regions share the place for it.
+TEST(LargePages, ArePurgedAgainAndAgain) {
+    for (const unsigned leaf_level : {2U, 3U}) {
+        Bench bench;
+        bench.paging(4);
+        std::map<u64, u64> leaves;
+        for (u64 region = 1; region <= 300; ++region) leaves[region * GiB] = bench.map_page(region * GiB, 0, leaf_level);
+        bench.apply();
+        for (u64 round = 1; round <= 3; ++round) {
+            for (const auto& [linear, leaf] : leaves) ASSERT_TRUE(bench.mmu.translate(linear + 5 * page_size, load).ok());
+            for (const auto& [linear, leaf] : leaves) {
+                bench.set_entry(leaf, false, round * GiB | Bench::all_rights | Bench::large);
+                bench.mmu.invlpg(linear + 33 * page_size);
+            }
+            for (const auto& [linear, leaf] : leaves) ASSERT_EQ(bench.mmu.translate(linear + 5 * page_size, load).value.physical.value(), round * GiB + 5 * page_size) << linear;
+        }
     }
 }
 
