@@ -221,6 +221,8 @@ void Generator::fill_selectors(Case& c) {
             ZydisDecoderDecodeFull(&differential::decoder(c.size), c.code.data(), c.code.size(), &c.instruction, c.operands);
         } else if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY) {
             const u64 linear = linear_of(s, place_of(c, operand));
+            // Not over the page tables: code that lies elsewhere all of a sudden is not what Unicorn executes.
+            if ((s.cr0 & arch::cr0::pg) != 0 && linear + 16 > page_tables && linear < page_tables + 0x4000) continue;
             if (operand.size > 16) write_pointer(linear, operand.size / 8U - 2, target_offset(c), real_or(scene_.selector(meant, cpl)));
             else memories_.put(linear, real_or(scene_.selector(random_.percent(80) ? meant : Scene::Meant::anything, cpl)));
         } else if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER) {
