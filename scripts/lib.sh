@@ -9,14 +9,14 @@ fail() {
     exit 1
 }
 
-# Installs those of packages.txt that are missing; touches nothing else, and not even the network when none is.
+# install_packages [PACKAGE...]: installs those of packages.txt and of the arguments that are missing; touches nothing else, and not even the network when none is.
 install_packages() {
     command -v dpkg-query > /dev/null || return 0              # not Debian: CMake names what is missing
     local package missing=()
     while read -r package; do
         [[ -z $package || $package == \#* ]] && continue
         [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null) == installed ]] || missing+=("$package")
-    done < scripts/packages.txt
+    done < <(cat scripts/packages.txt; printf '%s\n' "$@")
     [[ ${#missing[@]} -eq 0 ]] && return 0
     local as_root=()
     if [[ $(id -u) -ne 0 ]]; then

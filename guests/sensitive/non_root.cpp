@@ -14,8 +14,6 @@ extern "C" char vm_exit[];
 
 namespace guest {
 
-static_assert(offsetof(Vcpu, registers) == 0 && offsetof(Vcpu, host_rsp) == 128 && offsetof(Vcpu, launched) == 136, "entry.S");
-
 void vmwrite_failed(Field field, u64 value) { stop("VMWRITE of ", hex(value), " to field ", hex(u32(field)), " failed: error ", vmread(Field::instruction_error)); }
 
 namespace {

@@ -37,6 +37,8 @@ struct Vcpu {
     u64& gpr(unsigned number) { return (&registers.rax)[number]; }
 };
 
+static_assert(offsetof(Vcpu, registers) == 0 && offsetof(Vcpu, host_rsp) == 128 && offsetof(Vcpu, launched) == 136, "entry.S");
+
 // How the VMCS is set up.
 struct VcpuSetup {
     u64 rip;

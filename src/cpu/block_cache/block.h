@@ -4,7 +4,7 @@
 #include "cpu/micro_op.h"
 
 namespace vtsim::timing {
-struct BlockTiming;
+class BlockTiming;
 }
 
 namespace vtsim::cpu {

@@ -81,20 +81,14 @@ template <bool doubles, class T>
 struct FromInteger {
     template <Encoding encoding>
     static Event body(Core& core, const MicroOp& op) {
-        T value;
-        if (op.memory()) {
-            const auto loaded = core.read<T>(op);
-            if (!loaded) return loaded.event;
-            value = loaded.value;
-        } else {
-            value = core.reg<T>(op.aux);
-        }
+        const auto source = element_source<T>(core, op);
+        if (!source) return source.event;
+        const auto value = static_cast<std::make_signed_t<T>>(source.value);
         const __m128i x = low_half(core, op.src);
         const auto result = under_guest_mxcsr<Tiny::never, Encoding::vex128>(core, [&] {
-            using Signed = std::make_signed_t<T>;
             __m128i r;
-            if constexpr (doubles) r = _mm_castpd_si128(sizeof(T) == 8 ? _mm_cvtsi64_sd(_mm_castsi128_pd(x), static_cast<Signed>(value)) : _mm_cvtsi32_sd(_mm_castsi128_pd(x), static_cast<i32>(value)));
-            else r = _mm_castps_si128(sizeof(T) == 8 ? _mm_cvtsi64_ss(_mm_castsi128_ps(x), static_cast<Signed>(value)) : _mm_cvtsi32_ss(_mm_castsi128_ps(x), static_cast<i32>(value)));
+            if constexpr (doubles) r = _mm_castpd_si128(sizeof(T) == 8 ? _mm_cvtsi64_sd(_mm_castsi128_pd(x), value) : _mm_cvtsi32_sd(_mm_castsi128_pd(x), value));
+            else r = _mm_castps_si128(sizeof(T) == 8 ? _mm_cvtsi64_ss(_mm_castsi128_ps(x), value) : _mm_cvtsi32_ss(_mm_castsi128_ps(x), value));
             return Value{r, _mm_setzero_si128()};
         });
         if (result) set_result<encoding>(core, op.dst, result.value.lo);

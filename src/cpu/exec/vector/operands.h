@@ -102,6 +102,13 @@ inline arch::Outcome<Value> second_source(Core& core, const MicroOp& op) {
 }
 
 // Bytes of a memory operand as wide as the vector.
+// The second source of one element: a general register's low bits, or memory.
+template <class T>
+inline arch::Outcome<T> element_source(Core& core, const MicroOp& op) {
+    if (op.memory()) return core.read<T>(op);
+    return static_cast<T>(core.s.gpr[op.aux]);
+}
+
 template <Encoding encoding>
 inline constexpr unsigned vector_bytes = encoding == Encoding::vex256 ? 32 : 16;
 

@@ -147,16 +147,10 @@ template <class T>
 struct Insert {
     template <Encoding encoding>
     static Event body(Core& core, const MicroOp& op) {
-        T value;
-        if (op.memory()) {
-            const auto loaded = core.read<T>(op);
-            if (!loaded) return loaded.event;
-            value = loaded.value;
-        } else {
-            value = static_cast<T>(core.s.gpr[op.aux]);
-        }
+        const auto source = element_source<T>(core, op);
+        if (!source) return source.event;
         auto elements = lanes_of<T>(low_half(core, op.src));
-        elements[op.imm & (elements.size() - 1)] = value;
+        elements[op.imm & (elements.size() - 1)] = source.value;
         set_result<encoding>(core, op.dst, vector_of_lanes(elements));
         return {};
     }
