@@ -95,22 +95,34 @@ Event real_transfer(Core& core, const MicroOp& op, FarPointer to, bool call) {
     return {};
 }
 
+// Whether `count` words of `bytes` can be pushed from `rsp` on.
+bool has_room(const arch::Segment& stack, u64 rsp, u64 mask, unsigned count, unsigned bytes) {
+    for (unsigned i = 1; i <= count; ++i) {
+        const u64 offset = (rsp - u64{i} * bytes) & mask;
+        if (stack.expands_down() ? offset <= stack.limit : offset + bytes - 1 > stack.limit) return false;
+    }
+    return true;
+}
+
+// To a code segment of this level, by JMP or CALL: room for the return address, then the target, then the pushes. SDM vol. 2, "CALL".
+Event check_and_push(Core& core, bool call, unsigned width, const arch::Segment& segment, u64 target) {
+    if (call && !core.code64() && !has_room(core.s.segment[arch::ss], core.s.gpr[arch::rsp], core.stack_mask(), 2, 1U << width)) return arch::exception(Vector::ss);
+    if (const auto event = check_target(core, segment, core.s.long_mode_active(), target)) return event;
+    if (!call) return {};
+    const u64 rsp = core.s.gpr[arch::rsp];
+    Event event = push_sized(core, width, core.s.segment[arch::cs].selector);
+    if (!event) event = push_sized(core, width, core.s.rip);
+    if (event) core.s.gpr[arch::rsp] = rsp;
+    return event;
+}
+
 Event direct(Core& core, const MicroOp& op, FarPointer to, Descriptor code, bool call) {
     if (const auto event = check_code(core, to.selector, code)) return event;
     const u64 target = op.width == 1 ? to.offset & 0xffff : op.width == 2 ? to.offset & 0xffff'ffff : to.offset;
     const auto segment = code.segment(static_cast<u16>((to.selector & 0xfffc) | core.s.cpl));
     const u64 rsp = core.s.gpr[arch::rsp];
-    if (call) {
-        Event event = push_sized(core, op.width, core.s.segment[arch::cs].selector);
-        if (!event) event = push_sized(core, op.width, core.s.rip);
-        if (event) {
-            core.s.gpr[arch::rsp] = rsp;
-            return event;
-        }
-    }
-    Event event = check_target(core, segment, core.s.long_mode_active(), target);
-    if (!event) event = mark_accessed(core, to.selector, code);
-    if (event) {
+    if (const auto event = check_and_push(core, call, op.width, segment, target)) return event;
+    if (const auto event = mark_accessed(core, to.selector, code)) {
         core.s.gpr[arch::rsp] = rsp;
         return event;
     }
@@ -142,19 +154,10 @@ Event through_gate(Core& core, u16 gate_selector, Descriptor gate, bool call) {
     const u64 target = gate16 ? gate.gate_offset(false) & 0xffff : gate.gate_offset(long_mode);
     const unsigned new_cpl = call && !code.conforming() && code.dpl() < core.s.cpl ? code.dpl() : core.s.cpl;
     const auto segment = code.segment(static_cast<u16>((selector & 0xfffc) | new_cpl));
-    if (const auto event = check_target(core, segment, long_mode, target)) return event;
     const unsigned width = long_mode ? 3 : gate16 ? 1 : 2;
 
     if (!call || new_cpl == core.s.cpl) {
-        const u64 rsp = core.s.gpr[arch::rsp];
-        if (call) {
-            Event event = push_sized(core, width, core.s.segment[arch::cs].selector);
-            if (!event) event = push_sized(core, width, core.s.rip);
-            if (event) {
-                core.s.gpr[arch::rsp] = rsp;
-                return event;
-            }
-        }
+        if (const auto event = check_and_push(core, call, width, segment, target)) return event;
         if (const auto event = mark_accessed(core, selector, code)) return event;
         core.s.segment[arch::cs] = segment;
         core.s.rip = target;
@@ -184,10 +187,14 @@ Event through_gate(Core& core, u16 gate_selector, Descriptor gate, bool call) {
         stack = checked.value;
         rsp = from_tss.value.esp;
     }
+    // SDM vol. 2, "CALL", MORE-PRIVILEGE: room on the new stack for the whole frame, then the target, then the pushes.
+    const unsigned parameters = long_mode ? 0 : gate.gate_parameters();
+    const u64 mask = long_mode ? ~u64{0} : stack.default_big() ? 0xffff'ffff : 0xffff;
+    if (!long_mode && !has_room(stack, rsp, mask, 4 + parameters, bytes)) return arch::exception(Vector::ss, selector::error_code(stack.selector));
+    if (const auto event = check_target(core, segment, long_mode, target)) return event;
     frame[count++] = old_ss;
     frame[count++] = old_rsp;
     if (!long_mode) {
-        const unsigned parameters = gate.gate_parameters();
         for (unsigned i = parameters; i-- > 0;) {
             const u64 address = (old_rsp + u64{i} * bytes) & core.stack_mask();
             u64 value;
@@ -206,11 +213,9 @@ Event through_gate(Core& core, u16 gate_selector, Descriptor gate, bool call) {
     frame[count++] = core.s.segment[arch::cs].selector;
     frame[count++] = core.s.rip;
     const arch::Access access{.kind = arch::AccessKind::store, .user = new_cpl == 3};
-    const u64 mask = long_mode ? ~u64{0} : stack.default_big() ? 0xffff'ffff : 0xffff;
     for (unsigned i = 0; i < count; ++i) {
         rsp = (rsp & ~mask) | ((rsp - bytes) & mask);
         const u64 offset = rsp & mask;
-        if (!long_mode && (stack.expands_down() ? offset <= stack.limit : offset + bytes - 1 > stack.limit)) return arch::exception(Vector::ss, selector::error_code(stack.selector));
         const u64 linear = long_mode ? offset : static_cast<u32>(stack.base + offset);
         if (const auto event = core.write_bytes(linear, &frame[i], bytes, access)) return event;
     }
