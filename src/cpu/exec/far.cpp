@@ -104,25 +104,17 @@ bool has_room(const arch::Segment& stack, u64 rsp, u64 mask, unsigned count, uns
     return true;
 }
 
-// To a code segment of this level, by JMP or CALL: room for the return address, then the target, then the pushes. SDM vol. 2, "CALL".
-Event check_and_push(Core& core, bool call, unsigned width, const arch::Segment& segment, u64 target) {
+// Into a code segment of this level, by JMP or CALL: room for the return address, then the target, then the pushes. SDM vol. 2, "CALL".
+Event enter_code(Core& core, bool call, unsigned width, u16 selector, Descriptor code, u64 target) {
     if (call && !core.code64() && !has_room(core.s.segment[arch::ss], core.s.gpr[arch::rsp], core.stack_mask(), 2, 1U << width)) return arch::exception(Vector::ss);
+    const auto segment = code.segment(static_cast<u16>((selector & 0xfffc) | core.s.cpl));
     if (const auto event = check_target(core, segment, core.s.long_mode_active(), target)) return event;
-    if (!call) return {};
     const u64 rsp = core.s.gpr[arch::rsp];
-    Event event = push_sized(core, width, core.s.segment[arch::cs].selector);
-    if (!event) event = push_sized(core, width, core.s.rip);
-    if (event) core.s.gpr[arch::rsp] = rsp;
-    return event;
-}
-
-Event direct(Core& core, const MicroOp& op, FarPointer to, Descriptor code, bool call) {
-    if (const auto event = check_code(core, to.selector, code)) return event;
-    const u64 target = op.width == 1 ? to.offset & 0xffff : op.width == 2 ? to.offset & 0xffff'ffff : to.offset;
-    const auto segment = code.segment(static_cast<u16>((to.selector & 0xfffc) | core.s.cpl));
-    const u64 rsp = core.s.gpr[arch::rsp];
-    if (const auto event = check_and_push(core, call, op.width, segment, target)) return event;
-    if (const auto event = mark_accessed(core, to.selector, code)) {
+    Event event;
+    if (call) event = push_sized(core, width, core.s.segment[arch::cs].selector);
+    if (call && !event) event = push_sized(core, width, core.s.rip);
+    if (!event) event = mark_accessed(core, selector, code);
+    if (event) {
         core.s.gpr[arch::rsp] = rsp;
         return event;
     }
@@ -130,6 +122,12 @@ Event direct(Core& core, const MicroOp& op, FarPointer to, Descriptor code, bool
     core.s.rip = target;
     finish(core);
     return {};
+}
+
+Event direct(Core& core, const MicroOp& op, FarPointer to, Descriptor code, bool call) {
+    if (const auto event = check_code(core, to.selector, code)) return event;
+    const u64 target = op.width == 1 ? to.offset & 0xffff : op.width == 2 ? to.offset & 0xffff'ffff : to.offset;
+    return enter_code(core, call, op.width, to.selector, code, target);
 }
 
 // A call gate: 16- and 32-bit ones in legacy mode, 64-bit ones in IA-32e mode.
@@ -156,14 +154,7 @@ Event through_gate(Core& core, u16 gate_selector, Descriptor gate, bool call) {
     const auto segment = code.segment(static_cast<u16>((selector & 0xfffc) | new_cpl));
     const unsigned width = long_mode ? 3 : gate16 ? 1 : 2;
 
-    if (!call || new_cpl == core.s.cpl) {
-        if (const auto event = check_and_push(core, call, width, segment, target)) return event;
-        if (const auto event = mark_accessed(core, selector, code)) return event;
-        core.s.segment[arch::cs] = segment;
-        core.s.rip = target;
-        finish(core);
-        return {};
-    }
+    if (!call || new_cpl == core.s.cpl) return enter_code(core, call, width, selector, code, target);
 
     // To an inner level: the new stack gets SS:ESP, parameters and the return address.
     const u16 old_ss = core.s.segment[arch::ss].selector;

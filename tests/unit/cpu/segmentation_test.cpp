@@ -2,6 +2,8 @@
 // Segment overrides of hidden operands, hidden parts of segment registers, transfers and frames: what the comparison with Unicorn has found (tests/unicorn).
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "cpu/events/delivery.h"
 #include "support/core_bench.h"
 
@@ -113,6 +115,74 @@ TEST(FarReturn, ChecksTheOuterStackBeforeTheTarget) {
     const auto fault = bench.step({0xcb});
     EXPECT_EQ(fault.vector, 13);
     EXPECT_EQ(fault.error_code, 0x18U);
+}
+
+// The first exception of an instruction, which is not delivered, so that its frame covers nothing.
+std::optional<cpu::events::Delivery> exception_of(Bench& bench, std::initializer_list<int> code) {
+    std::optional<cpu::events::Delivery> first;
+    bench.core.on_delivery = [&](const cpu::events::Delivery& delivery) {
+        if (!first) first = delivery;
+        bench.core.halted = bench.core.attention = true;
+        return true;
+    };
+    bench.step(code);
+    bench.core.on_delivery = nullptr;
+    return first;
+}
+
+constexpr u64 short_code = u64{0x0040'9b00} << 32 | 0xff, limited_stack = u64{0x0040'9300} << 32 | 0xfff;      // limits FFH and FFFH
+constexpr u64 sentinel = 0x5a5a'5a5a'5a5a'5a5a;
+
+// SDM vol. 2, "CALL": room for the return address, then the target, then the pushes.
+TEST(FarCall, FindsATargetBeyondTheLimitBeforeItPushes) {
+    Bench bench{CodeMode::protected32};
+    bench.poke<u64>(Bench::gdt + free_slot, short_code);
+    bench.s().gpr[arch::rsp] = Bench::stack;
+    bench.poke<u64>(Bench::stack - 8, sentinel);
+    const auto fault = exception_of(bench, {0x9a, 0x00, 0x01, 0x00, 0x00, free_slot, 0x00});         // offset 100H
+    ASSERT_TRUE(fault);
+    EXPECT_EQ(fault->vector, 13);
+    EXPECT_EQ(fault->error_code, 0U);
+    EXPECT_EQ(bench.peek<u64>(Bench::stack - 8), sentinel);
+    EXPECT_EQ(bench.s().gpr[arch::rsp], Bench::stack);
+}
+
+TEST(FarCall, LooksForRoomBeforeTheTarget) {
+    Bench bench{CodeMode::protected32};
+    bench.poke<u64>(Bench::gdt + free_slot, short_code);
+    bench.s().segment[arch::ss].limit = 0xfff;
+    bench.s().gpr[arch::rsp] = 4;                                                                    // for one word of two
+    bench.poke<u32>(0, 0x5a5a'5a5a);
+    const auto fault = exception_of(bench, {0x9a, 0x00, 0x01, 0x00, 0x00, free_slot, 0x00});
+    ASSERT_TRUE(fault);
+    EXPECT_EQ(fault->vector, 12);
+    EXPECT_EQ(fault->error_code, 0U);
+    EXPECT_EQ(bench.peek<u32>(0), 0x5a5a'5a5aU);
+    EXPECT_EQ(bench.s().gpr[arch::rsp], 4U);
+}
+
+// The same on the way to an inner level: #SS tells of the new stack segment, and nothing of the frame is written when a part of it does not fit.
+TEST(CallGate, LooksForRoomOnTheNewStackBeforeTheTarget) {
+    constexpr u16 gate = free_slot, code = free_slot + 8, stack = free_slot + 16;
+    constexpr u64 call_gate_of_ring_3 = u64{0xec00} << 32;
+    for (const u64 offset : {u64{0x10}, u64{0x100}})                                                 // within and beyond the limit
+        for (const u32 esp : {8U, 0xffcU}) {
+            Bench bench{CodeMode::protected32};
+            bench.poke<u64>(Bench::gdt + gate, call_gate_of_ring_3 | u64{code} << 16 | offset);
+            bench.poke<u64>(Bench::gdt + code, short_code);
+            bench.poke<u64>(Bench::gdt + stack, limited_stack);
+            bench.set_cpl(3);
+            bench.poke<u32>(Bench::tss + 4, esp);
+            bench.poke<u32>(Bench::tss + 8, stack);
+            for (u64 at = 0; at < 8; at += 4) bench.poke<u32>(at, 0x5a5a'5a5a);
+            const auto fault = exception_of(bench, {0x9a, 0x00, 0x00, 0x00, 0x00, gate | 3, 0x00});
+            const bool room = esp > 16, within = offset <= 0xff;
+            ASSERT_EQ(fault.has_value(), !(room && within)) << esp << ' ' << offset;
+            for (u64 at = 0; at < 8; at += 4) EXPECT_EQ(bench.peek<u32>(at), 0x5a5a'5a5aU);
+            if (!fault) continue;
+            EXPECT_EQ(fault->vector, room ? 13 : 12) << esp << ' ' << offset;
+            EXPECT_EQ(fault->error_code, room ? 0U : stack);
+        }
 }
 
 }  // namespace
