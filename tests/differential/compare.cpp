@@ -71,6 +71,7 @@ void compare_registers(Differences& d, const Case& c, const Outcome& native, con
     const u64 mask = (arch::rflags::status | arch::rflags::df) & ~(unmasked_comparison ? arch::rflags::status : undefined_at(c, native));
     d.check("rflags", n.rflags & mask, s.rflags & mask);
     d.check("rip", n.rip, s.rip);
+    d.check("fs base", n.fs_base, s.fs_base), d.check("gs base", n.gs_base, s.gs_base);
     d.check("fcw", n.fx.control, s.fx.control);
     const bool approximate = c.transcendental;
     const u16 rounding = approximate ? 0x200 : 0;                  // C1
@@ -141,7 +142,7 @@ std::string describe(const Case& c) {
     std::string text = disassemble(CodeSize::long64, c.code, code_page);
     const auto& r = c.start;
     for (unsigned i = 0; i < 16; ++i) text += fmt::format("{}{}={:#x}", i % 4 == 0 ? "  " : " ", gpr_names[i], r.gpr[i]) + (i % 4 == 3 ? "\n" : "");
-    text += fmt::format("  rflags={:#x} mxcsr={:#x} fcw={:#x} fsw={:#x} tags={:#x}\n", r.rflags, r.fx.mxcsr, r.fx.control, r.fx.status, r.fx.tags);
+    text += fmt::format("  rflags={:#x} fs={:#x} gs={:#x} mxcsr={:#x} fcw={:#x} fsw={:#x} tags={:#x}\n", r.rflags, r.fs_base, r.gs_base, r.fx.mxcsr, r.fx.control, r.fx.status, r.fx.tags);
     return text;
 }
 

@@ -35,6 +35,8 @@ int gpr_number(ZydisRegister reg) {
     return ZydisRegisterGetClass(wide) == ZYDIS_REGCLASS_GPR64 ? ZydisRegisterGetId(wide) : -1;
 }
 
+bool is_instruction_pointer(ZydisRegister reg) { return reg == ZYDIS_REGISTER_RIP || reg == ZYDIS_REGISTER_EIP; }
+
 bool is_memory(const ZydisDecodedOperand& operand) { return operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.mem.type == ZYDIS_MEMOP_TYPE_MEM; }
 
 bool is_branch(const ZydisDecodedInstruction& instruction) {
@@ -86,7 +88,8 @@ Generator::Generator(u64 seed, const Choice& choice) : random_{seed}, choice_{ch
         const auto kind = find_mnemonic(mnemonic)->kind;
         const bool wanted = choice.only ? mnemonic == *choice.only
                                         : (kind == Class::integer && choice.integer) || (kind == Class::string && choice.string) || (kind == Class::sse && choice.sse) ||
-                                              (kind == Class::x87 && choice.x87) || (kind == Class::avx && choice.avx);
+                                              (kind == Class::x87 && choice.x87) || (kind == Class::avx && choice.avx) ||
+                                              (kind == Class::bases && choice.bases);
         if (!wanted) continue;
         mnemonics_.push_back(mnemonic);
         forms_[mnemonic] = by_form(forms);
@@ -101,7 +104,8 @@ bool Generator::draft(Draft& d) {
     const auto& e = same[random_.below(same.size())];
     for (auto& byte : d.bytes) byte = static_cast<u8>(random_.bits());
     u8* at = d.bytes;
-    if (random_.percent(4)) *at++ = random_.one_of<u8>({0x26, 0x2e, 0x36, 0x3e});
+    for (int i = 0; i < 2; ++i)
+        if (random_.percent(4)) *at++ = choice_.bases ? random_.one_of<u8>({0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x64, 0x65}) : random_.one_of<u8>({0x26, 0x2e, 0x36, 0x3e});
     if (random_.percent(4)) *at++ = 0x67;
     at = emit_opcode(random_, e, CodeSize::long64, at);
     if (e.has_modrm) at = emit_modrm(random_, e, at);
@@ -153,10 +157,28 @@ u64 Generator::claim(unsigned number, u64 value) {
     return gpr_[number];
 }
 
+std::optional<u64> Generator::base_of(const ZydisDecodedOperand& operand) const {
+    if (operand.mem.segment == ZYDIS_REGISTER_FS) return bases_[0];
+    if (operand.mem.segment == ZYDIS_REGISTER_GS) return bases_[1];
+    return 0;
+}
+
+// Canonical with four levels of paging: the sign is bit 47, and one bit more is left to the kernel's half.
+u64 Generator::random_base() {
+    if (random_.percent(30)) return random_.below(0x1'0000);
+    if (random_.percent(30)) return data_start + random_.below(data_bytes);
+    if (random_.percent(30)) return u64{0} - random_.below(0x1'0000);
+    constexpr unsigned sign = 17;
+    return static_cast<u64>(static_cast<i64>(random_.bits() << sign) >> sign);
+}
+
 // Makes the operand's address lie in the data area: by a register that nobody has fixed yet, or by the displacement. False when neither is free.
 bool Generator::place_memory(Draft& d, const ZydisDecodedOperand& operand, Data& data) {
     const auto& memory = operand.mem;
     const u64 goal = target(operand.size / 8);
+    const auto segment = base_of(operand);
+    if (!segment) return false;
+    const u64 wanted = goal - *segment;              // the effective address
     const auto& disp = d.instruction.raw.disp;
     const auto set_displacement = [&](u64 value) {
         std::memcpy(d.bytes + disp.offset, &value, disp.size / 8);
@@ -164,9 +186,9 @@ bool Generator::place_memory(Draft& d, const ZydisDecodedOperand& operand, Data&
     };
     const int base = gpr_number(memory.base), index = gpr_number(memory.index);
     const bool visible = operand.visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT;
-    if (memory.base == ZYDIS_REGISTER_RIP || memory.base == ZYDIS_REGISTER_EIP) return false;       // placed when the instruction's address is known
     if (base < 0 && index < 0) {
-        set_displacement(goal);
+        if (disp.size == 32 && static_cast<u64>(static_cast<i32>(wanted)) != wanted) return false;
+        set_displacement(wanted);
     } else {
         const auto displacement = static_cast<u64>(memory.disp.has_displacement ? memory.disp.value : 0);
         const auto fixed = [&](int number) { return number < 0 || (claimed_ >> number & 1) != 0; };
@@ -174,18 +196,18 @@ bool Generator::place_memory(Draft& d, const ZydisDecodedOperand& operand, Data&
             if (number >= 0 && (written_ >> number & 1) != 0) return false;
         const u64 high = d.instruction.address_width == 32 ? random_.bits() << 32 : 0;
         if (base == index) {
-            claim(static_cast<unsigned>(base), ((goal - displacement) / (1 + memory.scale)) | high);
+            claim(static_cast<unsigned>(base), ((wanted - displacement) / (1 + memory.scale)) | high);
         } else if (base < 0) {
-            claim(static_cast<unsigned>(index), ((goal - displacement) / memory.scale) | high);
+            claim(static_cast<unsigned>(index), ((wanted - displacement) / memory.scale) | high);
         } else {
             if (index >= 0 && !fixed(base)) claim(static_cast<unsigned>(index), random_.integer());
             const u64 scaled = index >= 0 ? claim(static_cast<unsigned>(index), random_.below(64)) * memory.scale : 0;
-            claim(static_cast<unsigned>(base), (goal - displacement - scaled) | high);
+            claim(static_cast<unsigned>(base), (wanted - displacement - scaled) | high);
         }
         u64 address = displacement + (base >= 0 ? gpr_[static_cast<unsigned>(base)] : 0) + (index >= 0 ? gpr_[static_cast<unsigned>(index)] * memory.scale : 0);
         if (d.instruction.address_width == 32) address = static_cast<u32>(address);
-        if (address - data_start >= data_bytes) {
-            const u64 needed = displacement + goal - address;
+        if (address + *segment - data_start >= data_bytes) {
+            const u64 needed = displacement + wanted - address;
             if (!visible || disp.size != 32 || static_cast<u64>(static_cast<i32>(needed)) != needed) return false;
             set_displacement(needed);
         }
@@ -212,27 +234,58 @@ void Generator::claim_special(const Draft& d) {
     }
 }
 
+// The displacement from RIP is set when the instruction's address is known.
+bool Generator::in_reach(const ZydisDecodedOperand& operand) const {
+    const auto segment = base_of(operand);
+    constexpr u64 half = u64{1} << 30;
+    return segment && data_start - code_page - *segment + half < 2 * half;
+}
+
 // The indices are start values of a vector register, so that nothing may come before the instruction.
 bool Generator::place_gather(Draft& d, const ZydisDecodedOperand& operand) {
     if (choice_.longest > 1) return false;
     const auto& memory = operand.mem;
     const auto& disp = d.instruction.raw.disp;
     const int base = gpr_number(memory.base);
-    const u64 displacement = base < 0 ? data_start : random_.below(100);
-    if (base >= 0) claim(static_cast<unsigned>(base), data_start);
+    const u64 start = data_start - *base_of(operand), displacement = base < 0 ? start : random_.below(100);
+    if (base >= 0) claim(static_cast<unsigned>(base), start);
+    else if (static_cast<u64>(static_cast<i32>(start)) != start) return false;
     if (disp.size != 0) std::memcpy(d.bytes + disp.offset, &displacement, disp.size / 8);
     const std::string name = ZydisMnemonicGetString(d.mnemonic());
     gather_ = Gather{static_cast<unsigned>(ZydisRegisterGetId(memory.index)), name[name.find("gather") + 6] == 'q', (writable_bytes - 256) / memory.scale};
     return d.decode();
 }
 
+bool is_base_write(const ZydisDecodedInstruction& i) { return i.mnemonic == ZYDIS_MNEMONIC_WRFSBASE || i.mnemonic == ZYDIS_MNEMONIC_WRGSBASE; }
+
+// Addresses that are canonical with five levels of paging only are left out: the host may have either.
+bool Generator::place_base(const Draft& d) {
+    if (d.operands[0].size == 32) return true;
+    const auto number = static_cast<unsigned>(gpr_number(d.operands[0].reg.value));
+    if ((written_ >> number & 1) != 0) return false;
+    const u64 value = claim(number, random_.percent(80) ? random_base() : u64{1} << 62 | random_.bits() >> 2);
+    const auto top = static_cast<u64>(static_cast<i64>(value) >> 47);
+    return top == 0 || top == ~u64{0} || (value >> 62 & 1) != value >> 63;
+}
+
+void Generator::account_base(const Draft& d) {
+    if (!is_base_write(d.instruction)) return;
+    const auto number = static_cast<unsigned>(gpr_number(d.operands[0].reg.value));
+    auto& base = bases_[d.mnemonic() == ZYDIS_MNEMONIC_WRGSBASE ? 1 : 0];
+    base.reset();
+    if (branch_ || (written_ >> number & 1) != 0) return;            // may be skipped; value not known
+    const u64 value = claim(number, random_.integer());
+    base = d.operands[0].size == 32 ? static_cast<u32>(value) : value;
+}
+
 bool Generator::place_operands(Draft& d, Data& data) {
-    bool placed = true;
+    bool placed = !is_base_write(d.instruction) || place_base(d);
     gather_.reset();
     for (unsigned i = 0; i < d.instruction.operand_count; ++i) {
         const auto operand = d.operands[i];
         if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.mem.type == ZYDIS_MEMOP_TYPE_VSIB) placed &= place_gather(d, operand);
-        else if (operand.mem.base != ZYDIS_REGISTER_RIP && is_memory(operand)) placed &= place_memory(d, operand, data);
+        else if (is_memory(operand) && is_instruction_pointer(operand.mem.base)) placed &= in_reach(operand);
+        else if (is_memory(operand)) placed &= place_memory(d, operand, data);
     }
     return placed;
 }
@@ -274,10 +327,11 @@ void Generator::append(Case& c, Data& data) {
     }
     if (!found) return;
     account_flags(c, d);
+    account_base(d);
     const auto& disp = d.instruction.raw.disp;
     for (unsigned i = 0; i < d.instruction.operand_count; ++i) {
-        if (!is_memory(d.operands[i]) || (d.operands[i].mem.base != ZYDIS_REGISTER_RIP && d.operands[i].mem.base != ZYDIS_REGISTER_EIP)) continue;
-        const u64 value = target(d.operands[i].size / 8) - (code_page + c.code.size() + d.length);
+        if (!is_memory(d.operands[i]) || !is_instruction_pointer(d.operands[i].mem.base)) continue;
+        const u64 value = target(d.operands[i].size / 8) - *base_of(d.operands[i]) - (code_page + c.code.size() + d.length);
         std::memcpy(d.bytes + disp.offset, &value, disp.size / 8);
     }
     const u64 start = c.code.size();
@@ -303,6 +357,7 @@ void Generator::start_state(Case& c) {
     auto& r = c.start;
     r.gpr = gpr_;
     r.rip = code_page;
+    r.fs_base = start_bases_[0], r.gs_base = start_bases_[1];
     r.rflags = one | (random_.bits() & status) | (random_.percent(20) ? df : 0);
     auto& fx = r.fx;
     fx.control = static_cast<u16>(0x37f ^ (random_.percent(15) ? random_.below(64) : 0));
@@ -331,6 +386,9 @@ Case Generator::make(Data& data) {
     claimed_ = written_ = 0;
     undefined_ = 0;
     branch_.reset();
+    if (choice_.bases)
+        for (auto& base : start_bases_) base = random_base();
+    bases_ = {start_bases_[0], start_bases_[1]};
     claim(arch::rsp, target(8));
     const u64 count = 1 + random_.below(choice_.longest);
     for (u64 i = 0; i < count && c.code.size() < longest_code - 32; ++i) append(c, data);

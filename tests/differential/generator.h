@@ -14,6 +14,7 @@ struct Choice {
     unsigned longest = 1;                            // instructions in a case
     std::optional<ZydisMnemonic> only;
     bool integer = true, string = true, sse = true, x87 = true, avx = true;
+    bool bases = true;                               // FSGSBASE, and operands in FS and GS
 };
 
 // A few instructions and the state they start from. Memory operands lie in the data area for the most part.
@@ -50,8 +51,13 @@ private:
     bool acceptable(const Draft& d) const;
     bool place_operands(Draft& d, Data& data);
     bool place_memory(Draft& d, const ZydisDecodedOperand& operand, Data& data);
+    bool in_reach(const ZydisDecodedOperand& operand) const;
     bool place_gather(Draft& d, const ZydisDecodedOperand& operand);
     u64 target(unsigned bytes);
+    std::optional<u64> base_of(const ZydisDecodedOperand& operand) const;      // of the operand's segment; none: an instruction has changed it
+    u64 random_base();
+    bool place_base(const Draft& d);
+    void account_base(const Draft& d);
     u64 claim(unsigned number, u64 value);
     void claim_special(const Draft& d);
     void account_flags(Case& c, const Draft& d);
@@ -62,6 +68,8 @@ private:
     std::vector<ZydisMnemonic> mnemonics_;
     std::map<ZydisMnemonic, std::vector<std::vector<Encoding>>> forms_;      // the encodings of each form
     std::array<u64, 16> gpr_{};
+    std::array<u64, 2> start_bases_{};               // of FS and GS
+    std::array<std::optional<u64>, 2> bases_{};      // before the next instruction, where that is known
     u32 claimed_ = 0, written_ = 0;                  // registers whose start value is fixed; that an instruction has changed
     struct Gather {
         unsigned index;                              // number of the register with the indices

@@ -17,7 +17,7 @@ inline constexpr u64 longest_code = 512;
 
 struct Registers {
     std::array<u64, 16> gpr{};
-    u64 rip = 0, rflags = 2;
+    u64 rip = 0, rflags = 2, fs_base = 0, gs_base = 0;
     cpu::exec::FxsaveArea fx{};        // x87, MXCSR and XMM; instruction and data pointers are not compared
     std::array<std::array<u8, 16>, 16> high{};      // upper halves of YMM
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random user-mode instructions on the host's processor and on vtsim's: registers, flags, memory and exceptions must be the same.
-// Usage: differential [--cases N] [--seed S] [--length L] [--only MNEMONIC] [--classes integer,string,sse,x87,avx] [--mode functional|warm|timing] [--mismatches M]
+// Usage: differential [--cases N] [--seed S] [--length L] [--only MNEMONIC] [--classes integer,string,sse,x87,avx,bases] [--mode functional|warm|timing] [--mismatches M]
 //        [--forms FILE]: writes the forms of the instructions that were compared, one a line
 #include <fmt/format.h>
 
@@ -32,7 +32,7 @@ struct Options {
 
 void choose_classes(Choice& choice, const std::string& names) {
     const auto has = [&](const char* name) { return names.find(name) != std::string::npos; };
-    choice.integer = has("integer"), choice.string = has("string"), choice.sse = has("sse"), choice.x87 = has("x87"), choice.avx = has("avx");
+    choice.integer = has("integer"), choice.string = has("string"), choice.sse = has("sse"), choice.x87 = has("x87"), choice.avx = has("avx"), choice.bases = has("bases");
 }
 
 Options parse(int count, char** arguments) {
@@ -90,10 +90,14 @@ void run_case(Generator& generator, NativeProcessor& native, SimulatedProcessor&
     for (const auto& line : lines) fmt::print("    {}\n", line);
 }
 
-int run(const Options& options) {
+int run(Options options) {
     if (!host_suffices()) {
         fmt::print("skipped: the host lacks one of BMI1, BMI2, SSE4.2, AES, PCLMULQDQ, SHA, AVX2, FMA, F16C\n");
         return 0;
+    }
+    if (!NativeProcessor::has_bases()) {
+        fmt::print("left out: FSGSBASE and operands in FS and GS, which the host's kernel does not let user code move\n");
+        options.choice.bases = false;
     }
     NativeProcessor native;
     SimulatedProcessor simulated{options.mode};

@@ -90,6 +90,7 @@ const ZydisMnemonic x87_names[] = {
     M(FSTP), M(FSUB), M(FSUBP), M(FSUBR), M(FSUBRP), M(FTST), M(FUCOM), M(FUCOMI), M(FUCOMIP), M(FUCOMP), M(FUCOMPP), M(FWAIT), M(FXAM), M(FXCH), M(FXTRACT), M(FYL2X),
     M(FYL2XP1),
 };
+const ZydisMnemonic bases_names[] = {M(RDFSBASE), M(RDGSBASE), M(WRFSBASE), M(WRGSBASE)};
 const ZydisMnemonic legacy_names[] = {
     M(AAA), M(AAD), M(AAM), M(AAS), M(BOUND), M(DAA), M(DAS), M(INT), M(INT1), M(INT3), M(INTO), M(IRET), M(IRETD), M(JCXZ), M(LDS), M(LES), M(LFS), M(LGS), M(LSS), M(POPA), M(POPAD),
     M(POPF), M(POPFD), M(PUSHA), M(PUSHAD), M(PUSHF), M(PUSHFD), M(RET), M(SALC),
@@ -110,6 +111,7 @@ struct Table {
         add(sse_names, Class::sse);
         add(x87_names, Class::x87);
         add(avx_names, Class::avx);
+        add(bases_names, Class::bases);
         add(legacy_names, Class::legacy);
         add(io_names, Class::io);
         add(system_names, Class::system);

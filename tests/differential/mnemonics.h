@@ -9,8 +9,9 @@
 
 namespace vtsim::differential {
 
-// `legacy`: what 64-bit mode does not have, and what the host runs but not in 64-bit user mode; `system`: what it does not run there.
-enum class Class : u8 { integer, string, sse, x87, avx, legacy, io, system };
+// `legacy`: what 64-bit mode does not have, and what the host runs but not in 64-bit user mode; `system`: what it does not run there. `bases`: FSGSBASE, which
+// the host's kernel must have switched on.
+enum class Class : u8 { integer, string, sse, x87, avx, bases, legacy, io, system };
 
 // What the test knows of an instruction beside its encodings.
 struct Mnemonic {
@@ -19,7 +20,7 @@ struct Mnemonic {
     u64 undefined;                     // flags the manual leaves undefined, whatever the operands
 };
 
-// Every instruction but those whose results differ between processors by design (CPUID, RDTSC, RCPPS, ...). Up to `avx` they are what user code may execute without
+// Every instruction but those whose results differ between processors by design (CPUID, RDTSC, RCPPS, ...). Up to `bases` they are what user code may execute without
 // leaving it; the others are compared with another simulator (tests/unicorn).
 [[nodiscard]] std::span<const Mnemonic> mnemonics();
 [[nodiscard]] const Mnemonic* find_mnemonic(ZydisMnemonic mnemonic);

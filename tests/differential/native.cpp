@@ -2,6 +2,7 @@
 #include "differential/native.h"
 
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -22,9 +23,12 @@ struct Context {
     alignas(16) cpu::exec::FxsaveArea fx;      // 160
     u8 high[16][16];              // 672: upper halves of YMM
     u64 avx;                      // 928: whether the host has them
+    u64 bases;                    // 936: whether user code may move FS and GS
+    u64 fs_base, gs_base;         // 944, 952: of the code
+    u64 host_fs_base, host_gs_base;            // 960, 968
 };
 static_assert(offsetof(Context, rflags) == 128 && offsetof(Context, target) == 136 && offsetof(Context, host_rsp) == 144 && offsetof(Context, fx) == 160 && offsetof(Context, high) == 672 &&
-              offsetof(Context, avx) == 928);
+              offsetof(Context, avx) == 928 && offsetof(Context, bases) == 936 && offsetof(Context, fs_base) == 944 && offsetof(Context, host_fs_base) == 960);
 
 }  // namespace
 }  // namespace vtsim::differential
@@ -69,6 +73,17 @@ vtsim_native_enter:
     vinsertf128 $1, vtsim_native+896(%rip), %ymm14, %ymm14
     vinsertf128 $1, vtsim_native+912(%rip), %ymm15, %ymm15
 1:
+    cmpq $0, vtsim_native+936(%rip)
+    je 2f
+    rdfsbase %rax
+    mov %rax, vtsim_native+960(%rip)
+    rdgsbase %rax
+    mov %rax, vtsim_native+968(%rip)
+    mov vtsim_native+944(%rip), %rax
+    wrfsbase %rax
+    mov vtsim_native+952(%rip), %rax
+    wrgsbase %rax
+2:
     push vtsim_native+128(%rip)
     popfq
     mov vtsim_native+0(%rip), %rax
@@ -110,7 +125,7 @@ vtsim_native_exit:
     pop vtsim_native+128(%rip)
     fxsave vtsim_native+160(%rip)
     cmpq $0, vtsim_native+928(%rip)
-    je vtsim_native_return
+    je 1f
     vextractf128 $1, %ymm0, vtsim_native+672(%rip)
     vextractf128 $1, %ymm1, vtsim_native+688(%rip)
     vextractf128 $1, %ymm2, vtsim_native+704(%rip)
@@ -127,6 +142,17 @@ vtsim_native_exit:
     vextractf128 $1, %ymm13, vtsim_native+880(%rip)
     vextractf128 $1, %ymm14, vtsim_native+896(%rip)
     vextractf128 $1, %ymm15, vtsim_native+912(%rip)
+1:
+    cmpq $0, vtsim_native+936(%rip)
+    je vtsim_native_return
+    rdfsbase %rax
+    mov %rax, vtsim_native+944(%rip)
+    rdgsbase %rax
+    mov %rax, vtsim_native+952(%rip)
+    mov vtsim_native+960(%rip), %rax
+    wrfsbase %rax
+    mov vtsim_native+968(%rip), %rax
+    wrgsbase %rax
 vtsim_native_return:
     cld
     cmpq $0, vtsim_native+928(%rip)
@@ -168,7 +194,12 @@ void read_high_halves(const u8* area) {
     if ((in_use & 4) != 0) std::memcpy(vtsim_native.high, area + high_at, sizeof vtsim_native.high);
 }
 
-void on_signal(int, siginfo_t*, void* raw) {
+// FS is the code's own, and with it the thread's storage is out of reach: first of all the host's again. The handler's own prologue must not want it.
+[[gnu::no_stack_protector]] void on_signal(int, siginfo_t*, void* raw) {
+    if (vtsim_native.bases != 0)
+        __asm__ volatile("rdfsbase %0\n\trdgsbase %1\n\twrfsbase %2\n\twrgsbase %3"
+                         : "=&r"(vtsim_native.fs_base), "=&r"(vtsim_native.gs_base)
+                         : "r"(vtsim_native.host_fs_base), "r"(vtsim_native.host_gs_base));
     auto& context = *static_cast<ucontext_t*>(raw);
     auto& registers = context.uc_mcontext.gregs;
     const auto rip = static_cast<u64>(registers[REG_RIP]);
@@ -223,6 +254,12 @@ NativeProcessor::~NativeProcessor() {
     munmap(reinterpret_cast<void*>(data_start), data_bytes);
 }
 
+// Linux, Documentation/arch/x86/x86_64/fsgs.rst.
+bool NativeProcessor::has_bases() {
+    constexpr unsigned long hwcap2_fsgsbase = 2;
+    return (getauxval(AT_HWCAP2) & hwcap2_fsgsbase) != 0;
+}
+
 void NativeProcessor::fill_read_only(const u8* bytes) {
     auto* const at = reinterpret_cast<void*>(data_start + writable_bytes);
     mprotect(at, page, PROT_READ | PROT_WRITE);
@@ -244,6 +281,8 @@ Outcome NativeProcessor::run(std::span<const u8> code, const Registers& start) {
     vtsim_native.fx = start.fx;
     vtsim_native.avx = __builtin_cpu_supports("avx") != 0;
     std::memcpy(vtsim_native.high, start.high.data(), sizeof vtsim_native.high);
+    vtsim_native.bases = has_bases();
+    vtsim_native.fs_base = start.fs_base, vtsim_native.gs_base = start.gs_base;
     caught = {};
     vtsim_native_enter();
 
@@ -252,6 +291,7 @@ Outcome NativeProcessor::run(std::span<const u8> code, const Registers& start) {
     outcome.registers.rflags = vtsim_native.rflags;
     outcome.registers.fx = vtsim_native.fx;
     std::memcpy(outcome.registers.high.data(), vtsim_native.high, sizeof vtsim_native.high);
+    outcome.registers.fs_base = vtsim_native.fs_base, outcome.registers.gs_base = vtsim_native.gs_base;
     outcome.registers.rip = caught.vector == no_vector ? code_page + code.size() : caught.rip;
     outcome.vector = caught.vector;
     outcome.error_code = caught.error_code;

@@ -15,7 +15,9 @@ public:
     NativeProcessor(const NativeProcessor&) = delete;
     NativeProcessor& operator=(const NativeProcessor&) = delete;
 
-    // The code must not leave its bytes but at their end, and must not touch memory or state that vtsim's own code relies on (FS, GS, system calls).
+    // Whether the host's kernel lets user code move FS and GS; otherwise the code must not use them, and their bases come back as they went in.
+    [[nodiscard]] static bool has_bases();
+    // The code must not leave its bytes but at their end, and must not touch memory or state that vtsim's own code relies on. Bases are canonical.
     Outcome run(std::span<const u8> code, const Registers& start);
     [[nodiscard]] Data& data() { return *reinterpret_cast<Data*>(data_start); }
     void fill_read_only(const u8* bytes);                // the third page

@@ -18,7 +18,7 @@ constexpr u64 stack_frame = Bench::kernel_stack - 40;         // RIP, CS, RFLAGS
 SimulatedProcessor::SimulatedProcessor(cpu::Mode mode) {
     map_pages();
     bench_.s().cr0 |= arch::cr0::ne | arch::cr0::mp | arch::cr0::wp;
-    bench_.s().cr4 |= arch::cr4::osfxsr | arch::cr4::osxmmexcpt | arch::cr4::osxsave;
+    bench_.s().cr4 |= arch::cr4::osfxsr | arch::cr4::osxmmexcpt | arch::cr4::osxsave | arch::cr4::fsgsbase;
     bench_.s().xcr0 = 7;
     bench_.set_cpl(3);
     bench_.core.set_mode(mode);
@@ -43,6 +43,7 @@ void SimulatedProcessor::load(const Registers& registers) {
     std::copy(registers.gpr.begin(), registers.gpr.end(), s.gpr.begin());
     s.write_rflags(registers.rflags | arch::rflags::if_);
     s.rip = code_page;
+    s.segment[arch::fs].base = registers.fs_base, s.segment[arch::gs].base = registers.gs_base;
     s.mxcsr = registers.fx.mxcsr;
     for (unsigned i = 0; i < 16; ++i) {
         std::memcpy(&s.vector[i].x[0], registers.fx.xmm[i], 16);
@@ -60,6 +61,7 @@ Outcome SimulatedProcessor::outcome(u64 end) const {
     Outcome result;
     auto& r = result.registers;
     std::copy_n(s.gpr.begin(), 16, r.gpr.begin());
+    r.fs_base = s.segment[arch::fs].base, r.gs_base = s.segment[arch::gs].base;
     r.fx.control = s.x87.control;
     r.fx.status = s.x87.status;
     r.fx.tags = s.x87.valid;

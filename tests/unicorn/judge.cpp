@@ -57,6 +57,7 @@ void compare(Differences& d, Judged& j) {
         d.lines.push_back(fmt::format("unicorn: vector {} error code {:#x}, vtsim: vector {} error code {:#x} (-1: none)", j.expected.vector, j.expected.error_code, j.actual.vector, j.actual.error_code));
     const bool same = j.expected.vector == j.actual.vector && j.expected.vector != no_vector;
     if (same && e.protected_mode() && !j.actual.software && arch::pushes_error_code(static_cast<arch::Vector>(j.actual.vector))) d.check("error code", j.expected.error_code, j.actual.error_code);
+    if (same) d.check("asked for by an instruction", j.expected.software ? 1 : 0, j.actual.software ? 1 : 0);
     for (unsigned i = 0; i < 16; ++i) d.check(differential::gpr_names[i], e.gpr[i], a.gpr[i]);
     d.check("rip", e.rip, a.rip);
     const bool complete = j.expected.end == End::done || j.expected.vector == static_cast<int>(arch::Vector::db);       // a trap comes behind the instruction

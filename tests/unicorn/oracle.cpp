@@ -126,6 +126,7 @@ void UnicornProcessor::open() {
     expect(uc_hook_add(engine_, &hook, UC_HOOK_CODE, reinterpret_cast<void*>(&on_code), this, 1, 0), "hook");
     expect(uc_hook_add(engine_, &hook, UC_HOOK_INSN, reinterpret_cast<void*>(&on_in), this, 1, 0, UC_X86_INS_IN), "hook");
     expect(uc_hook_add(engine_, &hook, UC_HOOK_INSN, reinterpret_cast<void*>(&on_out), this, 1, 0, UC_X86_INS_OUT), "hook");
+    expect(uc_hook_add(engine_, &hook, UC_HOOK_MEM_READ_UNMAPPED | UC_HOOK_MEM_WRITE_UNMAPPED, reinterpret_cast<void*>(&on_unmapped), this, 1, 0), "hook");
     expect(uc_context_alloc(engine_, &context_), "uc_context_alloc");
     expect(uc_context_save(engine_, context_), "uc_context_save");
     const auto* bytes = reinterpret_cast<const u8*>(context_);
@@ -239,7 +240,7 @@ void UnicornProcessor::read(Outcome& outcome) {
 void UnicornProcessor::run(u64 rip, Outcome& outcome) {
     steps_ = 0;
     vector_ = no_vector;
-    stuck_ = stopped_ = false;
+    stuck_ = stopped_ = unmapped_ = false;
     io_.clear();
     expect(uc_context_restore(engine_, context_), "uc_context_restore");
     if (sigsetjmp(after_abort, 1) != 0) {
@@ -252,8 +253,7 @@ void UnicornProcessor::run(u64 rip, Outcome& outcome) {
     const uc_err error = uc_emu_start(engine_, rip, nowhere, 0, 0);
     may_abort = 0;
     outcome.vector = error == UC_ERR_INSN_INVALID ? invalid_opcode : vector_;
-    const bool unmapped = error == UC_ERR_READ_UNMAPPED || error == UC_ERR_WRITE_UNMAPPED || error == UC_ERR_READ_PROT || error == UC_ERR_WRITE_PROT;
-    if (unmapped) outcome.end = End::outside;
+    if (unmapped_ || error == UC_ERR_READ_PROT || error == UC_ERR_WRITE_PROT) outcome.end = End::outside;
     else if (outcome.vector != no_vector) outcome.end = End::exception;
     // What cannot be fetched afterwards does not matter.
     else if (stuck_ || (error != UC_ERR_OK && error != UC_ERR_FETCH_UNMAPPED && error != UC_ERR_FETCH_PROT)) outcome.end = End::outside;
@@ -396,6 +396,12 @@ u32 UnicornProcessor::on_in(uc_engine*, u32 port, int size, void* self) {
     const u64 value = (port == processor.port_.number ? processor.port_.value : ~u64{0}) & ((u64{1} << 8 * bytes) - 1);
     processor.io_.push_back({static_cast<u16>(port), bytes, false, value});
     return static_cast<u32>(value);
+}
+
+// Unicorn goes on as if the access had been made, and its error is forgotten when the event that it delivers has the vector of an invalid opcode.
+bool UnicornProcessor::on_unmapped(uc_engine*, uc_mem_type, u64, int, i64, void* self) {
+    static_cast<UnicornProcessor*>(self)->unmapped_ = true;
+    return false;
 }
 
 void UnicornProcessor::on_out(uc_engine*, u32 port, int size, u32 value, void* self) {

@@ -47,6 +47,7 @@ private:
     static void on_interrupt(uc_engine*, u32 number, void* self);
     static void on_code(uc_engine*, u64 address, u32 size, void* self);
     static u32 on_in(uc_engine*, u32 port, int size, void* self);
+    static bool on_unmapped(uc_engine*, uc_mem_type type, u64 address, int size, i64 value, void* self);
     static void on_out(uc_engine*, u32 port, int size, u32 value, void* self);
 
     struct FreeMemory {
@@ -63,7 +64,7 @@ private:
     u64 start_ = 0, steps_ = 0;
     bool repeats_ = false;
     int vector_ = no_vector;
-    bool stuck_ = false, stopped_ = false;
+    bool stuck_ = false, stopped_ = false, unmapped_ = false;
     Port port_;
     std::vector<IoAccess> io_;
 };

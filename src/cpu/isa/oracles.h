@@ -21,7 +21,12 @@ struct Oracle {
 [[nodiscard]] u8 oracles_of(std::string_view form);
 [[nodiscard]] std::string oracle_names(u8 bits);        // "host, Unicorn"
 
-// Why a form without an oracle has none; empty when it needs no excuse or has none.
+// Why forms have no oracle. `names`: single forms, and mnemonics none of whose forms has one, each between bars: "|rdpkru|rdpid r32|".
+struct UntestedReason {
+    std::string_view names, text;
+};
+[[nodiscard]] std::span<const UntestedReason> untested_reasons();
+// Of a form; empty when it needs no excuse or has none.
 [[nodiscard]] std::string_view untested_reason(std::string_view form);
 
 }  // namespace vtsim::cpu::isa
