@@ -356,6 +356,12 @@ constexpr Deviation rows[] = {
          j.expected.state.write_rflags(j.c.start.read_rflags());
          return Verdict::mended;
      }},
+    {"RCL and RCR of the code behind them", "begins anew when the store changes what has been translated with it, and then with the new CF", "SDM vol. 3, \"Handling Self- and Cross-Modifying Code\"", "not compared within 64 bytes",
+     [](Judged& j) {
+         constexpr u64 translated = 64;
+         const bool rotates = (is(j, ZYDIS_MNEMONIC_RCL) || is(j, ZYDIS_MNEMONIC_RCR)) && is_memory(j.c.operands[0]);
+         return rotates && linear_of(j.c.start, place_of(j.c, j.c.operands[0])) + 8 - j.c.linear < translated ? Verdict::accepted : Verdict::none;
+     }},
     {"ENTER and dirty pages", "does not touch the new top of the stack", "SDM vol. 2, \"ENTER\"", "the translation of the new stack pointer may be marked",
      [](Judged& j) {
          if (!is(j, ZYDIS_MNEMONIC_ENTER) || !done(j) || !paged(j)) return Verdict::none;
