@@ -106,6 +106,20 @@ u64 descriptor_at(const Judged& j, u64 at) {
     return descriptor;
 }
 
+// Whether the walk from CR3 comes to a paging structure where there is no memory: an instruction has written over the entry that leads to it.
+bool walk_leaves_memory(const Judged& j, u64 linear) {
+    if (!paged(j) || !j.c.start.long_mode_active()) return false;
+    u64 table = page_tables;
+    for (unsigned shift = 39; shift >= 12; shift -= 9) {
+        const u64 entry = descriptor_at(j, table + (linear >> shift & 511) * 8), next = entry & 0xf'ffff'ffff'f000;
+        const bool leaf = shift == 12 || ((entry & 0x80) != 0 && shift < 39);
+        if ((entry & 1) == 0 || leaf) return false;
+        if (!Memories::inside(next, 0x1000)) return true;
+        table = next;
+    }
+    return false;
+}
+
 // The gate that the case goes through, or 0.
 u64 gate_of(const Judged& j) {
     u64 at = 0;
@@ -185,6 +199,13 @@ constexpr Deviation rows[] = {
          if (modified == end) return Verdict::none;
          j.expected.error_code = j.actual.error_code;
          if (const u64 linear = linear_of(j.c.start, place_of(j.c, *modified)); paged(j) && linear >> 12 != j.actual.state.cr2 >> 12) take_marks(j, linear, dirty_mark);
+         return Verdict::mended;
+     }},
+    {"paging structures outside of memory", "read as zeros", "of the platform; vtsim's bus answers with ones", "the error code as vtsim has it where the walk leads there",
+     [](Judged& j) {
+         const bool fault = j.expected.vector == static_cast<int>(Vector::pf) && j.actual.vector == j.expected.vector && j.expected.state.cr2 == j.actual.state.cr2;
+         if (!fault || !walk_leaves_memory(j, j.actual.state.cr2)) return Verdict::none;
+         j.expected.error_code = j.actual.error_code;
          return Verdict::mended;
      }},
     {"stores across pages", "looks at the second page first", "SDM vol. 3, \"Page-Fault Exceptions\" leaves the order open; the host's processor tells of the first", "CR2 in the first page when both have the same fault",
@@ -365,7 +386,7 @@ constexpr Deviation rows[] = {
     {"ENTER and dirty pages", "does not touch the new top of the stack", "SDM vol. 2, \"ENTER\"", "the translation of the new stack pointer may be marked",
      [](Judged& j) {
          if (!is(j, ZYDIS_MNEMONIC_ENTER) || !done(j) || !paged(j)) return Verdict::none;
-         take_marks(j, j.expected.state.gpr[arch::rsp], accessed_mark | dirty_mark);
+         for (const u64 byte : {0U, 7U}) take_marks(j, j.expected.state.gpr[arch::rsp] + byte, accessed_mark | dirty_mark);
          return Verdict::mended;
      }},
     {"16-byte descriptors at the end of a table", "are not read when their second half lies beyond the limit", "SDM vol. 2, \"LLDT\", \"LTR\" leave the order open", "the translation of the table may be marked",
