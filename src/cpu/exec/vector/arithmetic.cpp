@@ -190,17 +190,18 @@ struct DotProduct {
         if (!b) return b.event;
         const auto immediate = static_cast<unsigned>(op.imm);
         const __m128i chosen = lanes_of_bits<T>(immediate >> 4), wanted = lanes_of_bits<T>(immediate);
-        const auto step = [&]<Tiny rounded>(Binary f, const Value& x, const Value& y) {
-            return under_guest_mxcsr<rounded, encoding>(core, [&] { return Value{f(x.lo, y.lo), encoding == Encoding::vex256 ? f(x.hi, y.hi) : _mm_setzero_si128()}; });
+        const auto step = [&]<Binary f, Tiny rounded, Scaling scaling>(const Value& x, const Value& y) {
+            const auto compute = [&] { return Value{f(x.lo, y.lo), encoding == Encoding::vex256 ? f(x.hi, y.hi) : _mm_setzero_si128()}; };
+            return under_guest_mxcsr<rounded, encoding>(core, compute, PrecisionOf<f, scaling, rounded, encoding>{x, y});
         };
         const Value first{_mm_and_si128(low_half(core, op.src), chosen), _mm_and_si128(high_half(core, op.src), chosen)};
         const Value second{_mm_and_si128(b.value.lo, chosen), _mm_and_si128(b.value.hi, chosen)};
-        const auto products = step.template operator()<lanes>(multiply, first, second);
+        const auto products = step.template operator()<multiply, lanes, Scaling::product>(first, second);
         if (!products) return products.event;
-        auto sums = step.template operator()<lanes>(add, products.value, products.value);
+        auto sums = step.template operator()<add, lanes, Scaling::pairs>(products.value, products.value);
         if (!sums) return sums.event;
         if constexpr (sizeof(T) == 4) {
-            sums = step.template operator()<Tiny::first_single>(first_with_second, sums.value, sums.value);
+            sums = step.template operator()<first_with_second, Tiny::first_single, Scaling::pairs>(sums.value, sums.value);
             if (!sums) return sums.event;
         }
         const auto spread = [&](__m128i sum) { return _mm_and_si128(sizeof(T) == 4 ? _mm_shuffle_epi32(sum, 0) : _mm_unpacklo_epi64(sum, sum), wanted); };
@@ -253,17 +254,18 @@ struct ScalarSingle {
     }
 };
 
-#define VTSIM_ARITHMETIC(NAME, name) \
-    VTSIM_VECTOR_ROWS(NAME##PS, Arithmetic<name##ps, 0, Tiny::singles>), VTSIM_VECTOR_ROWS(NAME##PD, Arithmetic<name##pd, 0, Tiny::doubles>), \
-    VTSIM_VECTOR_ROWS(NAME##SS, Arithmetic<name##ss, 4, Tiny::first_single>), VTSIM_VECTOR_ROWS(NAME##SD, Arithmetic<name##sd, 8, Tiny::first_double>)
+#define VTSIM_ARITHMETIC(NAME, name, scaling) \
+    VTSIM_VECTOR_ROWS(NAME##PS, Arithmetic<name##ps, 0, Tiny::singles, scaling>), VTSIM_VECTOR_ROWS(NAME##PD, Arithmetic<name##pd, 0, Tiny::doubles, scaling>), \
+    VTSIM_VECTOR_ROWS(NAME##SS, Arithmetic<name##ss, 4, Tiny::first_single, scaling>), VTSIM_VECTOR_ROWS(NAME##SD, Arithmetic<name##sd, 8, Tiny::first_double, scaling>)
 #define VTSIM_EXACT(NAME, name) \
     VTSIM_VECTOR_ROWS(NAME##PS, Arithmetic<name##ps, 0, Tiny::never>), VTSIM_VECTOR_ROWS(NAME##PD, Arithmetic<name##pd, 0, Tiny::never>), \
     VTSIM_VECTOR_ROWS(NAME##SS, Arithmetic<name##ss, 4, Tiny::never>), VTSIM_VECTOR_ROWS(NAME##SD, Arithmetic<name##sd, 8, Tiny::never>)
 constexpr Row rows[] = {
-    VTSIM_ARITHMETIC(ADD, add), VTSIM_ARITHMETIC(SUB, sub), VTSIM_ARITHMETIC(MUL, mul), VTSIM_ARITHMETIC(DIV, div), VTSIM_EXACT(MIN, min), VTSIM_EXACT(MAX, max), VTSIM_EXACT(SQRT, sqrt),
+    VTSIM_ARITHMETIC(ADD, add, Scaling::sum), VTSIM_ARITHMETIC(SUB, sub, Scaling::sum), VTSIM_ARITHMETIC(MUL, mul, Scaling::product), VTSIM_ARITHMETIC(DIV, div, Scaling::product),
+    VTSIM_EXACT(MIN, min), VTSIM_EXACT(MAX, max), VTSIM_EXACT(SQRT, sqrt),
     VTSIM_VECTOR_ROWS(ADDSUBPS, Arithmetic<addsubps, 0, Tiny::singles>), VTSIM_VECTOR_ROWS(ADDSUBPD, Arithmetic<addsubpd, 0, Tiny::doubles>),
-    VTSIM_VECTOR_ROWS(HADDPS, Arithmetic<haddps, 0, Tiny::singles>), VTSIM_VECTOR_ROWS(HADDPD, Arithmetic<haddpd, 0, Tiny::doubles>),
-    VTSIM_VECTOR_ROWS(HSUBPS, Arithmetic<hsubps, 0, Tiny::singles>), VTSIM_VECTOR_ROWS(HSUBPD, Arithmetic<hsubpd, 0, Tiny::doubles>),
+    VTSIM_VECTOR_ROWS(HADDPS, Arithmetic<haddps, 0, Tiny::singles, Scaling::pairs>), VTSIM_VECTOR_ROWS(HADDPD, Arithmetic<haddpd, 0, Tiny::doubles, Scaling::pairs>),
+    VTSIM_VECTOR_ROWS(HSUBPS, Arithmetic<hsubps, 0, Tiny::singles, Scaling::pairs>), VTSIM_VECTOR_ROWS(HSUBPD, Arithmetic<hsubpd, 0, Tiny::doubles, Scaling::pairs>),
     VTSIM_VECTOR_ROWS(DPPS, DotProduct<float>), VTSIM_VECTOR_ROWS(DPPD, DotProduct<double>),
     VTSIM_VECTOR_ROWS(RCPPS, Lanewise<reciprocal<false, false>>), VTSIM_VECTOR_ROWS(RSQRTPS, Lanewise<reciprocal<true, false>>),
     VTSIM_VECTOR_ROWS(RCPSS, ScalarSingle<reciprocal<false, true>>), VTSIM_VECTOR_ROWS(RSQRTSS, ScalarSingle<reciprocal<true, true>>),

@@ -21,6 +21,8 @@ using arch::Event;
 [[gnu::noinline]] __m128i cvtsd2ss(__m128i a, __m128i b) { return _mm_castps_si128(_mm_cvtsd_ss(_mm_castsi128_ps(a), _mm_castsi128_pd(b))); }
 
 using Unary = __m128i (*)(__m128i);
+template <Unary f>
+__m128i of_second(__m128i, __m128i source) { return f(source); }
 
 // To elements twice as wide: the low half of the source becomes the whole result.
 template <Unary f>
@@ -43,8 +45,8 @@ struct Narrow {
     static Event body(Core& core, const MicroOp& op) {
         const auto b = second_source<vector_bytes<encoding>, encoding == Encoding::legacy>(core, op);
         if (!b) return b.event;
-        const auto result = under_guest_mxcsr<lanes, Encoding::vex128>(
-            core, [&] { return Value{encoding == Encoding::vex256 ? _mm_unpacklo_epi64(f(b.value.lo), f(b.value.hi)) : f(b.value.lo), _mm_setzero_si128()}; });
+        const auto compute = [&] { return Value{encoding == Encoding::vex256 ? _mm_unpacklo_epi64(f(b.value.lo), f(b.value.hi)) : f(b.value.lo), _mm_setzero_si128()}; };
+        const auto result = under_guest_mxcsr<lanes, Encoding::vex128>(core, compute, PrecisionOf<of_second<f>, Scaling::narrowing, lanes, encoding>{b.value, b.value});
         if (result) set_result<encoding>(core, op.dst, result.value.lo);
         return result.event;
     }
@@ -112,7 +114,7 @@ constexpr Row rows[] = {
     VTSIM_VECTOR_ROWS(CVTDQ2PS, Arithmetic<cvtdq2ps, 0, Tiny::never>), VTSIM_VECTOR_ROWS(CVTPS2DQ, Arithmetic<cvtps2dq, 0, Tiny::never>), VTSIM_VECTOR_ROWS(CVTTPS2DQ, Arithmetic<cvttps2dq, 0, Tiny::never>),
     VTSIM_VECTOR_ROWS(CVTDQ2PD, Widen<cvtdq2pd>), VTSIM_VECTOR_ROWS(CVTPS2PD, Widen<cvtps2pd>),
     VTSIM_VECTOR_ROWS(CVTPD2DQ, Narrow<cvtpd2dq, Tiny::never>), VTSIM_VECTOR_ROWS(CVTTPD2DQ, Narrow<cvttpd2dq, Tiny::never>), VTSIM_VECTOR_ROWS(CVTPD2PS, Narrow<cvtpd2ps, Tiny::singles>),
-    VTSIM_VECTOR_ROWS(CVTSS2SD, Arithmetic<cvtss2sd, 4, Tiny::never>), VTSIM_VECTOR_ROWS(CVTSD2SS, Arithmetic<cvtsd2ss, 8, Tiny::first_single>),
+    VTSIM_VECTOR_ROWS(CVTSS2SD, Arithmetic<cvtss2sd, 4, Tiny::never>), VTSIM_VECTOR_ROWS(CVTSD2SS, Arithmetic<cvtsd2ss, 8, Tiny::first_single, Scaling::narrowing>),
     VTSIM_BUILDER_ROWS(CVTSS2SI, build_to_integer<false, false>), VTSIM_BUILDER_ROWS(CVTTSS2SI, build_to_integer<false, true>),
     VTSIM_BUILDER_ROWS(CVTSD2SI, build_to_integer<true, false>), VTSIM_BUILDER_ROWS(CVTTSD2SI, build_to_integer<true, true>),
     VTSIM_BUILDER_ROWS(CVTSI2SS, build_from_integer<false>), VTSIM_BUILDER_ROWS(CVTSI2SD, build_from_integer<true>),

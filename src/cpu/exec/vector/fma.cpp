@@ -7,10 +7,9 @@ namespace vtsim::cpu::exec {
 namespace {
 
 using arch::Event;
-using Ternary = __m128i (*)(__m128i, __m128i, __m128i);
 
 // dst = f(dst, second operand, third operand or memory).
-template <Ternary f, unsigned bytes, Tiny lanes>
+template <Ternary f, unsigned bytes, Tiny lanes, Scaling scaling>
 struct Fused {
     template <Encoding given>
     static Event body(Core& core, const MicroOp& op) {
@@ -18,8 +17,13 @@ struct Fused {
         const auto c = second_source<bytes != 0 ? bytes : vector_bytes<encoding>, false>(core, op);
         if (!c) return c.event;
         const __m128i lo = low_half(core, op.dst), hi = high_half(core, op.dst), first_lo = low_half(core, op.src), first_hi = high_half(core, op.src);
-        const auto result =
-            under_guest_mxcsr<lanes, encoding>(core, [&] { return Value{f(lo, first_lo, c.value.lo), encoding == Encoding::vex256 ? f(hi, first_hi, c.value.hi) : _mm_setzero_si128()}; });
+        const auto compute = [&] { return Value{f(lo, first_lo, c.value.lo), encoding == Encoding::vex256 ? f(hi, first_hi, c.value.hi) : _mm_setzero_si128()}; };
+        const auto precision = [&](u32 rules, u32 unmasked) {
+            static constexpr Computation half{f, scaling, lanes};
+            const u32 low = precision_when_unmasked(half, lo, first_lo, c.value.lo, rules, unmasked);
+            return encoding == Encoding::vex256 ? low | precision_when_unmasked(half, hi, first_hi, c.value.hi, rules, unmasked) : low;
+        };
+        const auto result = under_guest_mxcsr<lanes, encoding>(core, compute, precision);
         if (result) set_result<encoding>(core, op.dst, result.value.lo, result.value.hi);
         return result.event;
     }
@@ -30,8 +34,8 @@ bool build_fused(const Decoded& decoded, Built& op) {
     static const bool host_has_fma = __builtin_cpu_supports("fma") != 0;
     return host_has_fma && build_vector<Make>(decoded, op);
 }
-template <Ternary f, unsigned bytes, Tiny lanes>
-constexpr Row fused_row(ZydisMnemonic mnemonic) { return {mnemonic, &build_fused<Fused<f, bytes, lanes>>, Flow::next, Needs::avx}; }
+template <Ternary f, unsigned bytes, Tiny lanes, Scaling scaling>
+constexpr Row fused_row(ZydisMnemonic mnemonic) { return {mnemonic, &build_fused<Fused<f, bytes, lanes, scaling>>, Flow::next, Needs::avx}; }
 
 #define VTSIM_FMA(name) \
     [[gnu::noinline]] __m128i name(__m128i a, __m128i b, __m128i c) { \
@@ -49,10 +53,10 @@ VTSIM_SCALAR(madd) VTSIM_SCALAR(msub) VTSIM_SCALAR(nmadd) VTSIM_SCALAR(nmsub)
 #undef VTSIM_FMA
 
 #define VTSIM_PACKED(OPERATION, operation, order) \
-    fused_row<vf##operation##order##ps, 0, Tiny::singles>(ZYDIS_MNEMONIC_VF##OPERATION##order##PS), fused_row<vf##operation##order##pd, 0, Tiny::doubles>(ZYDIS_MNEMONIC_VF##OPERATION##order##PD)
+    fused_row<vf##operation##order##ps, 0, Tiny::singles, Scaling::fused##order>(ZYDIS_MNEMONIC_VF##OPERATION##order##PS), fused_row<vf##operation##order##pd, 0, Tiny::doubles, Scaling::fused##order>(ZYDIS_MNEMONIC_VF##OPERATION##order##PD)
 #define VTSIM_ALL(OPERATION, operation, order) \
-    VTSIM_PACKED(OPERATION, operation, order), fused_row<vf##operation##order##ss, 4, Tiny::first_single>(ZYDIS_MNEMONIC_VF##OPERATION##order##SS), \
-        fused_row<vf##operation##order##sd, 8, Tiny::first_double>(ZYDIS_MNEMONIC_VF##OPERATION##order##SD)
+    VTSIM_PACKED(OPERATION, operation, order), fused_row<vf##operation##order##ss, 4, Tiny::first_single, Scaling::fused##order>(ZYDIS_MNEMONIC_VF##OPERATION##order##SS), \
+        fused_row<vf##operation##order##sd, 8, Tiny::first_double, Scaling::fused##order>(ZYDIS_MNEMONIC_VF##OPERATION##order##SD)
 constexpr Row rows[] = {
     VTSIM_ALL(MADD, madd, 132), VTSIM_ALL(MADD, madd, 213), VTSIM_ALL(MADD, madd, 231), VTSIM_ALL(MSUB, msub, 132), VTSIM_ALL(MSUB, msub, 213), VTSIM_ALL(MSUB, msub, 231),
     VTSIM_ALL(NMADD, nmadd, 132), VTSIM_ALL(NMADD, nmadd, 213), VTSIM_ALL(NMADD, nmadd, 231), VTSIM_ALL(NMSUB, nmsub, 132), VTSIM_ALL(NMSUB, nmsub, 213), VTSIM_ALL(NMSUB, nmsub, 231),

@@ -4,17 +4,15 @@
 #pragma once
 
 #include "cpu/exec/vector/operands.h"
+#include "cpu/exec/vector/unbounded.h"
 
 namespace vtsim::cpu::exec {
 
 namespace mxcsr {
 inline constexpr u32 flags = 0x3f, masks = 0x1f80, invalid = 1, denormal = 2, zero_divide = 4, overflow = 8, underflow = 0x10, precision = 0x20, underflow_mask = 0x800, rounding = 0x6000,
                      denormals_are_zero = 0x40, flush_to_zero = 0x8000;
-inline constexpr u32 before_computing = invalid | denormal | zero_divide;
+inline constexpr u32 before_computing = invalid | denormal | zero_divide, beyond_range = overflow | underflow;
 }  // namespace mxcsr
-
-// Lanes of the result that can be tiny: those of instructions that round.
-enum class Tiny : u8 { never, singles, doubles, first_single, first_double };
 
 template <Tiny lanes>
 bool has_denormal(__m128i result) {
@@ -30,8 +28,7 @@ bool has_denormal(__m128i result) {
 }
 
 // The exceptions of an instruction as the guest sees them, from those that the host raised with all of them masked. SDM vol. 1, "Response to Multiple SIMD
-// Floating-Point Exceptions": an unmasked one that is found before computing keeps the instruction from computing. Unmasked, underflow is raised for exact results too; PE beside unmasked
-// overflow or underflow stays that of the masked response.
+// Floating-Point Exceptions": an unmasked one that is found before computing keeps the instruction from computing. Unmasked, underflow is raised for exact results too.
 inline u32 seen_by_guest(u32 raised, u32 guest, bool tiny) {
     const u32 unmasked = ~guest >> 7;
     if ((raised & unmasked & mxcsr::before_computing) != 0) return raised & mxcsr::before_computing;
@@ -47,11 +44,17 @@ inline arch::Event raise_simd(Core& core, u32 raised) {
     return (core.s.cr4 & arch::cr4::osxmmexcpt) == 0 ? arch::undefined_opcode : arch::exception(arch::Vector::xm);
 }
 
-// Runs `compute`, which returns a Value, with the guest's rounding and denormal rules and all exceptions masked. `change`: bits of MXCSR to turn over meanwhile.
-template <Tiny lanes, Encoding encoding, class Compute>
-arch::Outcome<Value> under_guest_mxcsr(Core& core, Compute compute, u32 set = 0, u32 clear = 0) {
+// Of a computation whose results stay in range.
+struct InRange {
+    u32 operator()(u32, u32) const { return mxcsr::precision; }
+};
+
+// Runs `compute`, which returns a Value, with the guest's rounding and denormal rules and all exceptions masked. `precision`: PE again by the rules of an MXCSR, for the exceptions
+// (OE, UE) that are raised unmasked.
+template <Tiny lanes, Encoding encoding, class Compute, class Precision = InRange>
+arch::Outcome<Value> under_guest_mxcsr(Core& core, Compute compute, Precision precision = {}) {
     const u32 host = _mm_getcsr();
-    const u32 guest = (core.s.mxcsr & ~clear) | set;
+    const u32 guest = core.s.mxcsr;
     const u32 rules = (guest & mxcsr::underflow_mask) != 0 ? guest : guest & ~mxcsr::flush_to_zero;       // results are flushed where underflow is masked
     _mm_setcsr((rules & ~mxcsr::flags) | mxcsr::masks);
     const Value result = compute();
@@ -59,12 +62,27 @@ arch::Outcome<Value> under_guest_mxcsr(Core& core, Compute compute, u32 set = 0,
     const u32 raised = _mm_getcsr() & mxcsr::flags;
     _mm_setcsr(host);
     const bool tiny = has_denormal<lanes>(result.lo) || (encoding == Encoding::vex256 && has_denormal<lanes>(result.hi));
-    if (const auto event = raise_simd(core, seen_by_guest(raised, guest, tiny))) return event;
+    u32 seen = seen_by_guest(raised, guest, tiny);
+    if (const u32 unmasked = seen & ~(guest >> 7) & mxcsr::beyond_range; unmasked != 0 && (seen & mxcsr::precision) != 0) [[unlikely]]
+        seen = (seen & ~mxcsr::precision) | precision(rules, unmasked);
+    if (const auto event = raise_simd(core, seen)) return event;
     return result;
 }
 
+// The precision exception of f(first, second) when others are unmasked.
+template <Binary f, Scaling scaling, Tiny lanes, Encoding encoding>
+struct PrecisionOf {
+    Value first, second;
+    u32 operator()(u32 rules, u32 unmasked) const {
+        static constexpr Computation half{[](__m128i a, __m128i b, __m128i) { return f(a, b); }, scaling, lanes};
+        const __m128i none = _mm_setzero_si128();
+        const u32 low = precision_when_unmasked(half, first.lo, second.lo, none, rules, unmasked);
+        return encoding == Encoding::vex256 ? low | precision_when_unmasked(half, first.hi, second.hi, none, rules, unmasked) : low;
+    }
+};
+
 // dst = f(first, second). `bytes` of a memory operand: 0 for as many as the vector has; a scalar instruction (4 or 8) computes in the low half only.
-template <Binary f, unsigned bytes, Tiny lanes>
+template <Binary f, unsigned bytes, Tiny lanes, Scaling scaling = Scaling::sum>
 struct Arithmetic {
     template <Encoding given>
     static arch::Event body(Core& core, const MicroOp& op) {
@@ -72,8 +90,9 @@ struct Arithmetic {
         constexpr unsigned in_memory = bytes != 0 ? bytes : vector_bytes<encoding>;
         const auto b = second_source<in_memory, encoding == Encoding::legacy && bytes == 0>(core, op);
         if (!b) return b.event;
-        const __m128i lo = low_half(core, op.src), hi = high_half(core, op.src);
-        const auto result = under_guest_mxcsr<lanes, encoding>(core, [&] { return Value{f(lo, b.value.lo), encoding == Encoding::vex256 ? f(hi, b.value.hi) : _mm_setzero_si128()}; });
+        const Value a{low_half(core, op.src), high_half(core, op.src)};
+        const auto compute = [&] { return Value{f(a.lo, b.value.lo), encoding == Encoding::vex256 ? f(a.hi, b.value.hi) : _mm_setzero_si128()}; };
+        const auto result = under_guest_mxcsr<lanes, encoding>(core, compute, PrecisionOf<f, scaling, lanes, encoding>{a, b.value});
         if (result) set_result<encoding>(core, op.dst, result.value.lo, result.value.hi);
         return result.event;
     }
