@@ -43,6 +43,8 @@ bool is_branch(const ZydisDecodedInstruction& instruction) {
     return instruction.meta.category == ZYDIS_CATEGORY_COND_BR || instruction.meta.category == ZYDIS_CATEGORY_UNCOND_BR || instruction.meta.category == ZYDIS_CATEGORY_CALL;
 }
 
+bool is_base_write(const ZydisDecodedInstruction& i) { return i.mnemonic == ZYDIS_MNEMONIC_WRFSBASE || i.mnemonic == ZYDIS_MNEMONIC_WRGSBASE; }
+
 bool compares_to_flags(ZydisMnemonic mnemonic) {
     return mnemonic == ZYDIS_MNEMONIC_FCOMI || mnemonic == ZYDIS_MNEMONIC_FCOMIP || mnemonic == ZYDIS_MNEMONIC_FUCOMI || mnemonic == ZYDIS_MNEMONIC_FUCOMIP;
 }
@@ -163,7 +165,7 @@ std::optional<u64> Generator::base_of(const ZydisDecodedOperand& operand) const 
     return 0;
 }
 
-// Canonical with four levels of paging: the sign is bit 47, and one bit more is left to the kernel's half.
+// Canonical whatever the levels of paging: bits 63:46 are the same.
 u64 Generator::random_base() {
     if (random_.percent(30)) return random_.below(0x1'0000);
     if (random_.percent(30)) return data_start + random_.below(data_bytes);
@@ -255,8 +257,6 @@ bool Generator::place_gather(Draft& d, const ZydisDecodedOperand& operand) {
     gather_ = Gather{static_cast<unsigned>(ZydisRegisterGetId(memory.index)), name[name.find("gather") + 6] == 'q', (writable_bytes - 256) / memory.scale};
     return d.decode();
 }
-
-bool is_base_write(const ZydisDecodedInstruction& i) { return i.mnemonic == ZYDIS_MNEMONIC_WRFSBASE || i.mnemonic == ZYDIS_MNEMONIC_WRGSBASE; }
 
 // Addresses that are canonical with five levels of paging only are left out: the host may have either.
 bool Generator::place_base(const Draft& d) {
