@@ -35,8 +35,9 @@ void prepare(CoreBench& bench, const Choice& choice) {
     namespace flag = vtsim::arch::rflags;
     auto& s = bench.s();
     s.cr0 |= vtsim::arch::cr0::ne;
-    s.cr4 |= vtsim::arch::cr4::osfxsr | vtsim::arch::cr4::osxmmexcpt | vtsim::arch::cr4::osxsave;
+    s.cr4 |= vtsim::arch::cr4::osfxsr | vtsim::arch::cr4::osxmmexcpt | vtsim::arch::cr4::osxsave | vtsim::arch::cr4::fsgsbase;
     s.xcr0 = 7;
+    s.mxcsr = static_cast<std::uint32_t>(choice.registers[vtsim::arch::rsp] & 0xffff);       // RSP stays as it is
     bench.core.set_mode(choice.engine % 3 == 0 ? vtsim::cpu::Mode::functional : choice.engine % 3 == 1 ? vtsim::cpu::Mode::warm : vtsim::cpu::Mode::timing);
     if ((choice.mode & 3) != 0 && (choice.privilege & 1) != 0) bench.set_cpl(3);
     for (std::size_t i = 0; i < choice.registers.size(); ++i)
