@@ -61,9 +61,13 @@ arch::Outcome<Value> under_guest_mxcsr(Core& core, Compute compute, Precision pr
     __asm__ volatile("" ::"x"(result.lo), "x"(result.hi) : "memory");       // computed before the flags are read
     const u32 raised = _mm_getcsr() & mxcsr::flags;
     _mm_setcsr(host);
+    if ((guest & mxcsr::masks) == mxcsr::masks) [[likely]] {
+        core.s.mxcsr |= raised;
+        return result;
+    }
     const bool tiny = has_denormal<lanes>(result.lo) || (encoding == Encoding::vex256 && has_denormal<lanes>(result.hi));
     u32 seen = seen_by_guest(raised, guest, tiny);
-    if (const u32 unmasked = seen & ~(guest >> 7) & mxcsr::beyond_range; unmasked != 0 && (seen & mxcsr::precision) != 0) [[unlikely]]
+    if (const u32 unmasked = seen & ~(guest >> 7) & mxcsr::beyond_range; unmasked != 0 && (seen & mxcsr::precision) != 0)
         seen = (seen & ~mxcsr::precision) | precision(rules, unmasked);
     if (const auto event = raise_simd(core, seen)) return event;
     return result;
