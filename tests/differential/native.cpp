@@ -43,6 +43,27 @@ void vtsim_native_return();       // the signal handler comes back here
 // The registers of Context follow the processor's numbering: RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15.
 __asm__(R"(
     .pushsection .text
+    .macro move_registers direction
+    offset = 0
+    .irp register, rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15
+    .ifc \direction, load
+    mov vtsim_native+offset(%rip), %\register
+    .else
+    mov %\register, vtsim_native+offset(%rip)
+    .endif
+    offset = offset + 8
+    .endr
+    .endm
+    .macro change_bases old, new
+    rdfsbase %rax
+    mov %rax, vtsim_native+\old(%rip)
+    rdgsbase %rax
+    mov %rax, vtsim_native+\old+8(%rip)
+    mov vtsim_native+\new(%rip), %rax
+    wrfsbase %rax
+    mov vtsim_native+\new+8(%rip), %rax
+    wrgsbase %rax
+    .endm
     .globl vtsim_native_enter, vtsim_native_exit, vtsim_native_return
 vtsim_native_enter:
     push %rbx
@@ -56,103 +77,33 @@ vtsim_native_enter:
     fxrstor vtsim_native+160(%rip)
     cmpq $0, vtsim_native+928(%rip)
     je 1f
-    vinsertf128 $1, vtsim_native+672(%rip), %ymm0, %ymm0
-    vinsertf128 $1, vtsim_native+688(%rip), %ymm1, %ymm1
-    vinsertf128 $1, vtsim_native+704(%rip), %ymm2, %ymm2
-    vinsertf128 $1, vtsim_native+720(%rip), %ymm3, %ymm3
-    vinsertf128 $1, vtsim_native+736(%rip), %ymm4, %ymm4
-    vinsertf128 $1, vtsim_native+752(%rip), %ymm5, %ymm5
-    vinsertf128 $1, vtsim_native+768(%rip), %ymm6, %ymm6
-    vinsertf128 $1, vtsim_native+784(%rip), %ymm7, %ymm7
-    vinsertf128 $1, vtsim_native+800(%rip), %ymm8, %ymm8
-    vinsertf128 $1, vtsim_native+816(%rip), %ymm9, %ymm9
-    vinsertf128 $1, vtsim_native+832(%rip), %ymm10, %ymm10
-    vinsertf128 $1, vtsim_native+848(%rip), %ymm11, %ymm11
-    vinsertf128 $1, vtsim_native+864(%rip), %ymm12, %ymm12
-    vinsertf128 $1, vtsim_native+880(%rip), %ymm13, %ymm13
-    vinsertf128 $1, vtsim_native+896(%rip), %ymm14, %ymm14
-    vinsertf128 $1, vtsim_native+912(%rip), %ymm15, %ymm15
+    .irp number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    vinsertf128 $1, vtsim_native+672+16*\number(%rip), %ymm\number, %ymm\number
+    .endr
 1:
     cmpq $0, vtsim_native+936(%rip)
     je 2f
-    rdfsbase %rax
-    mov %rax, vtsim_native+960(%rip)
-    rdgsbase %rax
-    mov %rax, vtsim_native+968(%rip)
-    mov vtsim_native+944(%rip), %rax
-    wrfsbase %rax
-    mov vtsim_native+952(%rip), %rax
-    wrgsbase %rax
+    change_bases 960, 944
 2:
     push vtsim_native+128(%rip)
     popfq
-    mov vtsim_native+0(%rip), %rax
-    mov vtsim_native+8(%rip), %rcx
-    mov vtsim_native+16(%rip), %rdx
-    mov vtsim_native+24(%rip), %rbx
-    mov vtsim_native+32(%rip), %rsp
-    mov vtsim_native+40(%rip), %rbp
-    mov vtsim_native+48(%rip), %rsi
-    mov vtsim_native+56(%rip), %rdi
-    mov vtsim_native+64(%rip), %r8
-    mov vtsim_native+72(%rip), %r9
-    mov vtsim_native+80(%rip), %r10
-    mov vtsim_native+88(%rip), %r11
-    mov vtsim_native+96(%rip), %r12
-    mov vtsim_native+104(%rip), %r13
-    mov vtsim_native+112(%rip), %r14
-    mov vtsim_native+120(%rip), %r15
+    move_registers load
     jmp *vtsim_native+136(%rip)
 vtsim_native_exit:
-    mov %rax, vtsim_native+0(%rip)
-    mov %rcx, vtsim_native+8(%rip)
-    mov %rdx, vtsim_native+16(%rip)
-    mov %rbx, vtsim_native+24(%rip)
-    mov %rsp, vtsim_native+32(%rip)
-    mov %rbp, vtsim_native+40(%rip)
-    mov %rsi, vtsim_native+48(%rip)
-    mov %rdi, vtsim_native+56(%rip)
-    mov %r8, vtsim_native+64(%rip)
-    mov %r9, vtsim_native+72(%rip)
-    mov %r10, vtsim_native+80(%rip)
-    mov %r11, vtsim_native+88(%rip)
-    mov %r12, vtsim_native+96(%rip)
-    mov %r13, vtsim_native+104(%rip)
-    mov %r14, vtsim_native+112(%rip)
-    mov %r15, vtsim_native+120(%rip)
+    move_registers store
     mov vtsim_native+144(%rip), %rsp
     pushfq
     pop vtsim_native+128(%rip)
     fxsave vtsim_native+160(%rip)
     cmpq $0, vtsim_native+928(%rip)
     je 1f
-    vextractf128 $1, %ymm0, vtsim_native+672(%rip)
-    vextractf128 $1, %ymm1, vtsim_native+688(%rip)
-    vextractf128 $1, %ymm2, vtsim_native+704(%rip)
-    vextractf128 $1, %ymm3, vtsim_native+720(%rip)
-    vextractf128 $1, %ymm4, vtsim_native+736(%rip)
-    vextractf128 $1, %ymm5, vtsim_native+752(%rip)
-    vextractf128 $1, %ymm6, vtsim_native+768(%rip)
-    vextractf128 $1, %ymm7, vtsim_native+784(%rip)
-    vextractf128 $1, %ymm8, vtsim_native+800(%rip)
-    vextractf128 $1, %ymm9, vtsim_native+816(%rip)
-    vextractf128 $1, %ymm10, vtsim_native+832(%rip)
-    vextractf128 $1, %ymm11, vtsim_native+848(%rip)
-    vextractf128 $1, %ymm12, vtsim_native+864(%rip)
-    vextractf128 $1, %ymm13, vtsim_native+880(%rip)
-    vextractf128 $1, %ymm14, vtsim_native+896(%rip)
-    vextractf128 $1, %ymm15, vtsim_native+912(%rip)
+    .irp number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    vextractf128 $1, %ymm\number, vtsim_native+672+16*\number(%rip)
+    .endr
 1:
     cmpq $0, vtsim_native+936(%rip)
     je vtsim_native_return
-    rdfsbase %rax
-    mov %rax, vtsim_native+944(%rip)
-    rdgsbase %rax
-    mov %rax, vtsim_native+952(%rip)
-    mov vtsim_native+960(%rip), %rax
-    wrfsbase %rax
-    mov vtsim_native+968(%rip), %rax
-    wrgsbase %rax
+    change_bases 944, 960
 vtsim_native_return:
     cld
     cmpq $0, vtsim_native+928(%rip)

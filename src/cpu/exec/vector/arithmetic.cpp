@@ -192,7 +192,7 @@ struct DotProduct {
         const __m128i chosen = lanes_of_bits<T>(immediate >> 4), wanted = lanes_of_bits<T>(immediate);
         const auto step = [&]<Binary f, Tiny rounded, Scaling scaling>(const Value& x, const Value& y) {
             const auto compute = [&] { return Value{f(x.lo, y.lo), encoding == Encoding::vex256 ? f(x.hi, y.hi) : _mm_setzero_si128()}; };
-            return under_guest_mxcsr<rounded, encoding>(core, compute, PrecisionOf<f, scaling, rounded, encoding>{x, y});
+            return under_guest_mxcsr<rounded, encoding>(core, compute, PrecisionOf<of_two<f>, scaling, rounded, encoding>{x, y, {}});
         };
         const Value first{_mm_and_si128(low_half(core, op.src), chosen), _mm_and_si128(high_half(core, op.src), chosen)};
         const Value second{_mm_and_si128(b.value.lo, chosen), _mm_and_si128(b.value.hi, chosen)};

@@ -22,7 +22,7 @@ using arch::Event;
 
 using Unary = __m128i (*)(__m128i);
 template <Unary f>
-__m128i of_second(__m128i, __m128i source) { return f(source); }
+__m128i of_second(__m128i, __m128i source, __m128i) { return f(source); }
 
 // To elements twice as wide: the low half of the source becomes the whole result.
 template <Unary f>
@@ -46,7 +46,7 @@ struct Narrow {
         const auto b = second_source<vector_bytes<encoding>, encoding == Encoding::legacy>(core, op);
         if (!b) return b.event;
         const auto compute = [&] { return Value{encoding == Encoding::vex256 ? _mm_unpacklo_epi64(f(b.value.lo), f(b.value.hi)) : f(b.value.lo), _mm_setzero_si128()}; };
-        const auto result = under_guest_mxcsr<lanes, Encoding::vex128>(core, compute, PrecisionOf<of_second<f>, Scaling::narrowing, lanes, encoding>{b.value, b.value});
+        const auto result = under_guest_mxcsr<lanes, Encoding::vex128>(core, compute, PrecisionOf<of_second<f>, Scaling::narrowing, lanes, encoding>{{}, b.value, {}});
         if (result) set_result<encoding>(core, op.dst, result.value.lo);
         return result.event;
     }

@@ -16,14 +16,9 @@ struct Fused {
         constexpr Encoding encoding = bytes != 0 ? Encoding::vex128 : given;
         const auto c = second_source<bytes != 0 ? bytes : vector_bytes<encoding>, false>(core, op);
         if (!c) return c.event;
-        const __m128i lo = low_half(core, op.dst), hi = high_half(core, op.dst), first_lo = low_half(core, op.src), first_hi = high_half(core, op.src);
-        const auto compute = [&] { return Value{f(lo, first_lo, c.value.lo), encoding == Encoding::vex256 ? f(hi, first_hi, c.value.hi) : _mm_setzero_si128()}; };
-        const auto precision = [&](u32 rules, u32 unmasked) {
-            static constexpr Computation half{f, scaling, lanes};
-            const u32 low = precision_when_unmasked(half, lo, first_lo, c.value.lo, rules, unmasked);
-            return encoding == Encoding::vex256 ? low | precision_when_unmasked(half, hi, first_hi, c.value.hi, rules, unmasked) : low;
-        };
-        const auto result = under_guest_mxcsr<lanes, encoding>(core, compute, precision);
+        const Value a{low_half(core, op.dst), high_half(core, op.dst)}, b{low_half(core, op.src), high_half(core, op.src)};
+        const auto compute = [&] { return Value{f(a.lo, b.lo, c.value.lo), encoding == Encoding::vex256 ? f(a.hi, b.hi, c.value.hi) : _mm_setzero_si128()}; };
+        const auto result = under_guest_mxcsr<lanes, encoding>(core, compute, PrecisionOf<f, scaling, lanes, encoding>{a, b, c.value});
         if (result) set_result<encoding>(core, op.dst, result.value.lo, result.value.hi);
         return result.event;
     }

@@ -14,17 +14,18 @@ inline constexpr u32 flags = 0x3f, masks = 0x1f80, invalid = 1, denormal = 2, ze
 inline constexpr u32 before_computing = invalid | denormal | zero_divide, beyond_range = overflow | underflow;
 }  // namespace mxcsr
 
-template <Tiny lanes>
-bool has_denormal(__m128i result) {
+inline bool has_denormal(Tiny lanes, __m128i result) {
     arch::VectorRegister r{};
     __builtin_memcpy(&r, &result, sizeof result);
     const auto single = [&](unsigned i) { return (r.d[i] & 0x7f80'0000) == 0 && (r.d[i] & 0x7f'ffff) != 0; };
     const auto wide = [&](unsigned i) { return (r.q[i] & 0x7ff0'0000'0000'0000) == 0 && (r.q[i] & 0xf'ffff'ffff'ffff) != 0; };
-    if constexpr (lanes == Tiny::first_single) return single(0);
-    else if constexpr (lanes == Tiny::first_double) return wide(0);
-    else if constexpr (lanes == Tiny::singles) return single(0) || single(1) || single(2) || single(3);
-    else if constexpr (lanes == Tiny::doubles) return wide(0) || wide(1);
-    else return false;
+    switch (lanes) {
+        case Tiny::first_single: return single(0);
+        case Tiny::first_double: return wide(0);
+        case Tiny::singles: return single(0) || single(1) || single(2) || single(3);
+        case Tiny::doubles: return wide(0) || wide(1);
+        default: return false;
+    }
 }
 
 // The exceptions of an instruction as the guest sees them, from those that the host raised with all of them masked. SDM vol. 1, "Response to Multiple SIMD
@@ -65,7 +66,7 @@ arch::Outcome<Value> under_guest_mxcsr(Core& core, Compute compute, Precision pr
         core.s.mxcsr |= raised;
         return result;
     }
-    const bool tiny = has_denormal<lanes>(result.lo) || (encoding == Encoding::vex256 && has_denormal<lanes>(result.hi));
+    const bool tiny = has_denormal(lanes, result.lo) || (encoding == Encoding::vex256 && has_denormal(lanes, result.hi));
     u32 seen = seen_by_guest(raised, guest, tiny);
     if (const u32 unmasked = seen & ~(guest >> 7) & mxcsr::beyond_range; unmasked != 0 && (seen & mxcsr::precision) != 0)
         seen = (seen & ~mxcsr::precision) | precision(rules, unmasked);
@@ -73,17 +74,18 @@ arch::Outcome<Value> under_guest_mxcsr(Core& core, Compute compute, Precision pr
     return result;
 }
 
-// The precision exception of f(first, second) when others are unmasked.
-template <Binary f, Scaling scaling, Tiny lanes, Encoding encoding>
+// The precision exception of f when others are unmasked.
+template <Ternary f, Scaling scaling, Tiny lanes, Encoding encoding>
 struct PrecisionOf {
-    Value first, second;
+    Value first, second, third;
     u32 operator()(u32 rules, u32 unmasked) const {
-        static constexpr Computation half{[](__m128i a, __m128i b, __m128i) { return f(a, b); }, scaling, lanes};
-        const __m128i none = _mm_setzero_si128();
-        const u32 low = precision_when_unmasked(half, first.lo, second.lo, none, rules, unmasked);
-        return encoding == Encoding::vex256 ? low | precision_when_unmasked(half, first.hi, second.hi, none, rules, unmasked) : low;
+        static constexpr Computation half{f, scaling, lanes};
+        const u32 low = precision_when_unmasked(half, first.lo, second.lo, third.lo, rules, unmasked);
+        return encoding == Encoding::vex256 ? low | precision_when_unmasked(half, first.hi, second.hi, third.hi, rules, unmasked) : low;
     }
 };
+template <Binary f>
+__m128i of_two(__m128i a, __m128i b, __m128i) { return f(a, b); }
 
 // dst = f(first, second). `bytes` of a memory operand: 0 for as many as the vector has; a scalar instruction (4 or 8) computes in the low half only.
 template <Binary f, unsigned bytes, Tiny lanes, Scaling scaling = Scaling::sum>
@@ -96,7 +98,7 @@ struct Arithmetic {
         if (!b) return b.event;
         const Value a{low_half(core, op.src), high_half(core, op.src)};
         const auto compute = [&] { return Value{f(a.lo, b.value.lo), encoding == Encoding::vex256 ? f(a.hi, b.value.hi) : _mm_setzero_si128()}; };
-        const auto result = under_guest_mxcsr<lanes, encoding>(core, compute, PrecisionOf<f, scaling, lanes, encoding>{a, b.value});
+        const auto result = under_guest_mxcsr<lanes, encoding>(core, compute, PrecisionOf<of_two<f>, scaling, lanes, encoding>{a, b.value, {}});
         if (result) set_result<encoding>(core, op.dst, result.value.lo, result.value.hi);
         return result.event;
     }

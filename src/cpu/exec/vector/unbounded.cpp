@@ -30,16 +30,6 @@ __m128i vector_of(const Elements<T>& values) {
     return vector;
 }
 
-bool has_denormal(Tiny lanes, __m128i result) {
-    switch (lanes) {
-        case Tiny::singles: return exec::has_denormal<Tiny::singles>(result);
-        case Tiny::doubles: return exec::has_denormal<Tiny::doubles>(result);
-        case Tiny::first_single: return exec::has_denormal<Tiny::first_single>(result);
-        case Tiny::first_double: return exec::has_denormal<Tiny::first_double>(result);
-        default: return false;
-    }
-}
-
 struct Evaluated {
     u32 flags;
     __m128i result;
